@@ -1,0 +1,105 @@
+//! What the bytes of a repository mean. Pure: no I/O, no keys, no clock.
+//!
+//! One file per page of `format-spec/`. Everything decoded here may come from an enemy: lengths are bounded before
+//! anything is allocated, trailing bytes are refused, and the [`Reject`] names the flaw.
+
+pub mod content;
+pub mod listing;
+pub mod log;
+pub mod objects;
+pub mod packs;
+pub mod record;
+pub mod slots;
+pub mod wire;
+
+use std::fmt;
+
+/// The version of the format this program writes, and the highest it reads.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// Bytes that are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// The bytes end in the middle of a field.
+    #[error("ends too early")]
+    Truncated,
+    /// There are bytes after the end.
+    #[error("{0} bytes too many")]
+    TrailingBytes(usize),
+    /// The first bytes are not those of this kind of object.
+    #[error("not a {0}")]
+    Magic(&'static str),
+    /// Written by a newer larder.
+    #[error("format version {0}, newer than this larder reads ({FORMAT_VERSION})")]
+    Version(u8),
+    /// A count or a length is above its limit.
+    #[error("{field} is {value}, above the limit of {limit}")]
+    TooLarge {
+        /// Which field.
+        field: &'static str,
+        /// What it says.
+        value: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A field has a value that means nothing.
+    #[error("{field} has the unknown value {value}")]
+    Unknown {
+        /// Which field.
+        field: &'static str,
+        /// What it says.
+        value: u64,
+    },
+    /// Two fields contradict each other, or a rule of the format is broken.
+    #[error("{0}")]
+    Broken(&'static str),
+    /// The object belongs to another repository.
+    #[error("belongs to another repository")]
+    Foreign,
+}
+
+/// What a block or a chunk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Contents of files and streams.
+    Data,
+    /// Pages of listings and of content lists.
+    Tree,
+}
+
+impl Kind {
+    /// The kind as the byte on disk.
+    pub const fn code(self) -> u8 {
+        match self {
+            Kind::Data => 1,
+            Kind::Tree => 2,
+        }
+    }
+
+    /// The kind of a byte on disk.
+    pub fn from_code(code: u8) -> Result<Self, Reject> {
+        match code {
+            1 => Ok(Kind::Data),
+            2 => Ok(Kind::Tree),
+            _ => Err(Reject::Unknown { field: "kind", value: code.into() }),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Data => "data",
+            Kind::Tree => "tree",
+        })
+    }
+}
+
+/// Seconds and nanoseconds since 1970-01-01 00:00 UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time {
+    /// Whole seconds; negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds, 0 to 999,999,999.
+    pub nanos: u32,
+}

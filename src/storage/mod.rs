@@ -1,0 +1,113 @@
+//! Objects by name: the one way to a repository's bytes.
+//!
+//! Promise: an object once written is never changed. Left out on purpose: what the names and bytes mean.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::SystemTime;
+
+pub mod local;
+pub mod memory;
+
+/// Longest object name in bytes.
+pub const NAME_BYTES_MAX: usize = 200;
+
+/// A checked object name: `/`-separated parts of `a-z 0-9 . -`, none empty, none beginning with a dot.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName(String);
+
+impl ObjectName {
+    /// Checks a name. `None` when it is not one.
+    pub fn new(name: impl Into<String>) -> Option<Self> {
+        let name = name.into();
+        let part = |p: &str| {
+            !p.is_empty()
+                && !p.starts_with('.')
+                && p.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'))
+        };
+        (name.len() <= NAME_BYTES_MAX && name.split('/').all(part)).then_some(Self(name))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a listing says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was stored, by the storage's clock.
+    pub stored_at: SystemTime,
+}
+
+/// Why a storage call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// No object of that name.
+    NotFound,
+    /// There is an object of that name already; it was left alone.
+    AlreadyExists,
+    /// The object is shorter than the range asked for.
+    TooShort,
+    /// No space left, or quota used up.
+    NoSpace,
+    /// Not allowed, or the medium is read-only.
+    Denied,
+    /// Anything else: the medium, the network.
+    Other,
+}
+
+/// A storage call failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {call} {object}: {reason}")]
+pub struct Error {
+    /// The kind, to decide by.
+    pub kind: ErrorKind,
+    /// The call: `read`, `write`, `list`, `delete`, `sync`.
+    pub call: &'static str,
+    /// The object's name or the prefix.
+    pub object: String,
+    /// What the system said.
+    pub reason: String,
+}
+
+/// Objects by name. Everything else is built on these calls.
+pub trait Storage: Send + Sync {
+    /// Writes a whole object, the parts one after the other, or nothing.
+    /// Refuses to replace one: [`ErrorKind::AlreadyExists`].
+    /// Survives a power cut only after the next [`Storage::barrier`].
+    fn put_new(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<(), Error>;
+
+    /// Reads exactly this range of an object: [`ErrorKind::TooShort`] when there is less.
+    fn get(&self, name: &ObjectName, range: Range<u64>) -> Result<Vec<u8>, Error>;
+
+    /// Reads a whole object of at most `limit` bytes (a longer one is an error of kind `Other`).
+    fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, Error>;
+
+    /// Every object whose name begins with `prefix` (a folder with its slash: `packs/`), in any order. Things in
+    /// the storage whose names are no object names are passed over.
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(ObjectInfo)) -> Result<(), Error>;
+
+    /// Deletes an object. One that is not there counts as deleted.
+    fn delete(&self, name: &ObjectName) -> Result<(), Error>;
+
+    /// Returns once everything put and deleted before it would survive a power cut.
+    fn barrier(&self) -> Result<(), Error>;
+}
