@@ -1,0 +1,272 @@
+//! Sealing and opening. Everything stored is sealed one way: to the repository's read key, with a key of its own for
+//! each pack and the block's ordinal as nonce. See "Sealing" in `format-spec/keys.md`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chacha20poly1305::aead::inout::InOutBuf;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+use crate::crypto::Error;
+use crate::crypto::hash;
+use crate::crypto::keys::Keys;
+use crate::crypto::random;
+use crate::crypto::secret::Secret;
+use crate::id::RepositoryId;
+
+/// Bytes that sealing adds.
+pub const TAG_BYTES: usize = 16;
+
+/// Run keys remembered by an [`Opener`]: one a run, so a repository has as many as it has runs.
+const RUN_KEYS_MAX: usize = 4096;
+
+/// The ephemeral key of one run; makes the sealers of its packs.
+#[derive(Debug)]
+pub struct Run {
+    public: [u8; 32],
+    key: Secret,
+    repository: RepositoryId,
+}
+
+impl Run {
+    /// Begins a run.
+    pub fn new(keys: &Keys, repository: RepositoryId) -> Result<Self, Error> {
+        Self::from_secret(keys, repository, &Secret::random()?)
+    }
+
+    /// A run whose ephemeral key is given: for vectors.
+    pub fn from_secret(keys: &Keys, repository: RepositoryId, secret: &Secret) -> Result<Self, Error> {
+        let secret = StaticSecret::from(*secret.expose());
+        let public = PublicKey::from(&secret).to_bytes();
+        let shared = secret.diffie_hellman(&PublicKey::from(keys.read_public()));
+        let key = run_key(shared.as_bytes(), shared.was_contributory(), &public, keys, repository)?;
+        Ok(Self { public, key, repository })
+    }
+
+    /// The public key that goes into the preamble of every pack of the run.
+    pub fn public(&self) -> [u8; 32] {
+        self.public
+    }
+
+    /// A sealer with a key of its own.
+    pub fn sealer(&self) -> Result<Sealer, Error> {
+        // Hedged: even a machine whose randomness repeats (a cloned one) has another run key.
+        let fresh: [u8; 32] = random::bytes()?;
+        let salt = hash::derive("larder v1 pack salt", &[self.key.expose(), &fresh]);
+        Ok(Sealer { key: PackKey::new(&self.key, self.repository, salt), next: 0 })
+    }
+}
+
+fn run_key(
+    shared: &[u8; 32],
+    contributory: bool,
+    public: &[u8; 32],
+    keys: &Keys,
+    repository: RepositoryId,
+) -> Result<Secret, Error> {
+    if !contributory {
+        return Err(Error::DegenerateKey);
+    }
+    let material: [&[u8]; 5] = [shared, keys.shared().expose(), public, &keys.read_public(), repository.as_bytes()];
+    Ok(Secret::new(hash::derive("larder v1 run", &material)))
+}
+
+/// The key of one pack.
+#[derive(Debug)]
+pub struct PackKey {
+    key: Secret,
+    commitment: [u8; 32],
+    salt: [u8; 24],
+    repository: RepositoryId,
+}
+
+impl PackKey {
+    fn new(run_key: &Secret, repository: RepositoryId, salt: [u8; 24]) -> Self {
+        let both = Zeroizing::new(hash::derive::<64>("larder v1 pack", &[run_key.expose(), &salt]));
+        let (mut key, mut commitment) = ([0; 32], [0; 32]);
+        key.copy_from_slice(&both[..32]);
+        commitment.copy_from_slice(&both[32..]);
+        Self { key: Secret::new(key), commitment, salt, repository }
+    }
+
+    fn associated(&self, ordinal: u32, place: Place) -> Vec<u8> {
+        let mut data = Vec::with_capacity(80);
+        data.extend_from_slice(b"larder v1 block\0");
+        data.extend_from_slice(self.repository.as_bytes());
+        data.extend_from_slice(&self.salt);
+        data.extend_from_slice(&ordinal.to_le_bytes());
+        data.extend_from_slice(&[place.pack_kind, place.block_kind, place.codec]);
+        data.extend_from_slice(&place.raw_bytes.to_le_bytes());
+        data
+    }
+
+    fn seal(&self, ordinal: u32, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        let data = self.associated(ordinal, place);
+        seal_in_place(&ChaCha20Poly1305::new(self.key.expose().into()), &nonce(ordinal).into(), &data, bytes)
+    }
+
+    /// Opens a block in place: `bytes` loses its tag.
+    pub fn open(&self, ordinal: u32, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        let data = self.associated(ordinal, place);
+        open_in_place(&ChaCha20Poly1305::new(self.key.expose().into()), &nonce(ordinal).into(), &data, bytes)
+    }
+}
+
+fn nonce(ordinal: u32) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[..4].copy_from_slice(&ordinal.to_le_bytes());
+    nonce
+}
+
+/// What a sealed block is, bound into its seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Code of the pack's kind.
+    pub pack_kind: u8,
+    /// Code of the block's kind.
+    pub block_kind: u8,
+    /// Code of the block's codec.
+    pub codec: u8,
+    /// Length of the block before packing.
+    pub raw_bytes: u32,
+}
+
+/// Hands out the nonces of one pack, each once.
+#[derive(Debug)]
+pub struct Sealer {
+    key: PackKey,
+    next: u32,
+}
+
+impl Sealer {
+    /// The pack's salt, for its preamble.
+    pub fn salt(&self) -> [u8; 24] {
+        self.key.salt
+    }
+
+    /// The pack's commitment, for its preamble.
+    pub fn commitment(&self) -> [u8; 32] {
+        self.key.commitment
+    }
+
+    /// Seals the next block in place and returns its ordinal.
+    pub fn seal(&mut self, place: Place, bytes: &mut Vec<u8>) -> Result<u32, Error> {
+        let ordinal = self.next;
+        self.next = ordinal.checked_add(1).ok_or(Error::BadParameters)?;
+        self.key.seal(ordinal, place, bytes)?;
+        Ok(ordinal)
+    }
+
+    /// Ends sealing; what is left can only open.
+    pub fn finish(self) -> PackKey {
+        self.key
+    }
+
+    /// Opens a block sealed a moment ago, to compare.
+    pub fn open(&self, ordinal: u32, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        self.key.open(ordinal, place, bytes)
+    }
+}
+
+/// Finds the keys of packs. Remembers the key of each run it met, because finding one costs a curve operation.
+pub struct Opener {
+    keys: Arc<Keys>,
+    repository: RepositoryId,
+    runs: Mutex<HashMap<[u8; 32], Arc<Secret>>>,
+}
+
+impl Opener {
+    /// For one repository.
+    pub fn new(keys: Arc<Keys>, repository: RepositoryId) -> Self {
+        Self { keys, repository, runs: Mutex::default() }
+    }
+
+    /// The key of a pack, from what its preamble says.
+    pub fn pack_key(&self, run_public: [u8; 32], salt: [u8; 24], commitment: &[u8; 32]) -> Result<PackKey, Error> {
+        let key = PackKey::new(&*self.run_key(run_public)?, self.repository, salt);
+        if key.commitment == *commitment { Ok(key) } else { Err(Error::WrongKey) }
+    }
+
+    fn run_key(&self, public: [u8; 32]) -> Result<Arc<Secret>, Error> {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = runs.get(&public) {
+            return Ok(key.clone());
+        }
+        let shared = self.keys.read().diffie_hellman(&PublicKey::from(public));
+        let key = run_key(shared.as_bytes(), shared.was_contributory(), &public, &self.keys, self.repository)?;
+        if runs.len() >= RUN_KEYS_MAX {
+            runs.clear();
+        }
+        let key = Arc::new(key);
+        runs.insert(public, key.clone());
+        Ok(key)
+    }
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opener(..)")
+    }
+}
+
+/// Seals a pack's directory under the structure key.
+pub fn seal_directory(keys: &Keys, salt: &[u8; 24], preamble: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let cipher = directory_cipher(keys, salt);
+    seal_in_place(&cipher, &[0; 12].into(), preamble, bytes)
+}
+
+/// Opens a pack's directory.
+pub fn open_directory(keys: &Keys, salt: &[u8; 24], preamble: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let cipher = directory_cipher(keys, salt);
+    open_in_place(&cipher, &[0; 12].into(), preamble, bytes)
+}
+
+fn directory_cipher(keys: &Keys, salt: &[u8; 24]) -> ChaCha20Poly1305 {
+    let key = Secret::new(hash::derive("larder v1 directory", &[keys.structure().expose(), salt]));
+    ChaCha20Poly1305::new(key.expose().into())
+}
+
+/// Seals one small object under a key with a random nonce, which is returned.
+pub fn seal_object(key: &Secret, nonce: &[u8; 24], associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    seal_in_place(&XChaCha20Poly1305::new(key.expose().into()), &(*nonce).into(), associated, bytes)
+}
+
+/// Opens one small object.
+pub fn open_object(key: &Secret, nonce: &[u8; 24], associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    open_in_place(&XChaCha20Poly1305::new(key.expose().into()), &(*nonce).into(), associated, bytes)
+}
+
+fn seal_in_place<C: AeadInOut>(
+    cipher: &C,
+    nonce: &chacha20poly1305::aead::Nonce<C>,
+    associated: &[u8],
+    bytes: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let tag = cipher
+        .encrypt_inout_detached(nonce, associated, InOutBuf::from(bytes.as_mut_slice()))
+        .map_err(|_| Error::BadParameters)?;
+    bytes.extend_from_slice(&tag);
+    Ok(())
+}
+
+fn open_in_place<C: AeadInOut>(
+    cipher: &C,
+    nonce: &chacha20poly1305::aead::Nonce<C>,
+    associated: &[u8],
+    bytes: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let len = bytes.len().checked_sub(TAG_BYTES).ok_or(Error::Forged)?;
+    let mut tag = chacha20poly1305::aead::Tag::<C>::default();
+    tag.copy_from_slice(&bytes[len..]);
+    bytes.truncate(len);
+    cipher
+        .decrypt_inout_detached(nonce, associated, InOutBuf::from(bytes.as_mut_slice()), &tag)
+        .map_err(|_| Error::Forged)
+}
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;
