@@ -56,7 +56,7 @@ impl Run {
         // Hedged: even a machine whose randomness repeats (a cloned one) has another run key.
         let fresh: [u8; 32] = random::bytes()?;
         let salt = hash::derive("larder v1 pack salt", &[self.key.expose(), &fresh]);
-        Ok(Sealer { key: PackKey::new(&self.key, self.repository, salt), next: 0 })
+        Ok(Sealer { key: Arc::new(PackKey::new(&self.key, self.repository, salt)), next: 0 })
     }
 }
 
@@ -137,7 +137,7 @@ pub struct Place {
 /// Hands out the nonces of one pack, each once.
 #[derive(Debug)]
 pub struct Sealer {
-    key: PackKey,
+    key: Arc<PackKey>,
     next: u32,
 }
 
@@ -152,22 +152,46 @@ impl Sealer {
         self.key.commitment
     }
 
-    /// Seals the next block in place and returns its ordinal.
-    pub fn seal(&mut self, place: Place, bytes: &mut Vec<u8>) -> Result<u32, Error> {
+    /// The next ordinal, to be used once.
+    pub fn reserve(&mut self) -> Result<Reserved, Error> {
         let ordinal = self.next;
         self.next = ordinal.checked_add(1).ok_or(Error::BadParameters)?;
-        self.key.seal(ordinal, place, bytes)?;
-        Ok(ordinal)
+        Ok(Reserved { key: self.key.clone(), ordinal })
+    }
+}
+
+/// One nonce of one pack. Sealing uses it up.
+#[derive(Debug)]
+pub struct Reserved {
+    key: Arc<PackKey>,
+    ordinal: u32,
+}
+
+impl Reserved {
+    /// The block's place in its pack.
+    pub fn ordinal(&self) -> u32 {
+        self.ordinal
     }
 
-    /// Ends sealing; what is left can only open.
-    pub fn finish(self) -> PackKey {
-        self.key
+    /// Seals the block in place. What comes back can only open it, to compare.
+    pub fn seal(self, place: Place, bytes: &mut Vec<u8>) -> Result<Sealed, Error> {
+        self.key.seal(self.ordinal, place, bytes)?;
+        Ok(Sealed { key: self.key, ordinal: self.ordinal, place })
     }
+}
 
-    /// Opens a block sealed a moment ago, to compare.
-    pub fn open(&self, ordinal: u32, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
-        self.key.open(ordinal, place, bytes)
+/// A block that was sealed a moment ago.
+#[derive(Debug)]
+pub struct Sealed {
+    key: Arc<PackKey>,
+    ordinal: u32,
+    place: Place,
+}
+
+impl Sealed {
+    /// Opens a copy of the sealed bytes in place.
+    pub fn open(&self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        self.key.open(self.ordinal, self.place, bytes)
     }
 }
 

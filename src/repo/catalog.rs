@@ -1,0 +1,181 @@
+//! What packs there are: the storage's listing, the log's view and the index, brought together.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use crate::crypto::keys::Keys;
+use crate::crypto::seal::open_directory;
+use crate::format::packs::{DIRECTORY_BYTES_MAX, Directory, PREAMBLE_BYTES, Preamble};
+use crate::format::{Reject, objects};
+use crate::id::{PackId, RepositoryId};
+use crate::index::{DirectoryOpener, Index, PackNumber};
+use crate::repo::error::Error;
+use crate::repo::state::{Fate, State};
+use crate::repo::{Repository, object};
+use crate::storage::ErrorKind;
+use std::sync::Arc;
+
+/// The first read of a pack that the index does not know: most directories end within it.
+const HEADER_GUESS_BYTES: u64 = 64 << 10;
+
+/// A pack as the storage lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Its length.
+    pub bytes: u64,
+    /// When it was stored, by the storage's clock.
+    pub stored_at: SystemTime,
+}
+
+/// The packs in the storage, with the index brought up to date.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Every pack listed.
+    pub listed: HashMap<PackId, Listed>,
+    /// Packs that should be there and are not, or are not as they should be.
+    pub faults: Vec<(PackId, String)>,
+}
+
+impl Catalog {
+    /// Lists all packs, without looking into them.
+    pub fn list(repo: &Repository) -> Result<HashMap<PackId, Listed>, Error> {
+        let mut listed = HashMap::new();
+        repo.storage.list(objects::PACKS, &mut |info| {
+            if let Some(pack) = objects::pack_of_name(info.name.as_str()) {
+                listed.insert(pack, Listed { bytes: info.bytes, stored_at: info.stored_at });
+            }
+        })?;
+        Ok(listed)
+    }
+
+    /// Lists all packs, reads the directories of those that the index does not know, and drops from the index what
+    /// is gone.
+    pub fn survey(repo: &Repository) -> Result<Self, Error> {
+        let state = repo.state();
+        let listed = Self::list(repo)?;
+        let mut catalog = Self { listed, faults: Vec::new() };
+        let rows: Vec<(PackId, u64)> = repo.index().packs().map(|row| (row.id, row.bytes)).collect();
+        let gone = |(id, bytes): &(PackId, u64)| catalog.listed.get(id).is_none_or(|info| info.bytes != *bytes);
+        let gone: Vec<PackId> = rows.iter().filter(|row| gone(row)).map(|row| row.0).collect();
+        if !gone.is_empty() {
+            repo.index().remove_packs(&gone)?;
+        }
+        let unknown: Vec<(PackId, u64)> = catalog
+            .listed
+            .iter()
+            .filter(|(id, _)| state.fate(id) != Some(Fate::Swept) && repo.index().pack_number(id).is_none())
+            .map(|(id, info)| (*id, info.bytes))
+            .collect();
+        for (id, bytes) in unknown {
+            catalog.learn(repo, &state, id, bytes)?;
+        }
+        for (id, pack) in state.packs().filter(|(_, pack)| pack.fate == Fate::Live) {
+            match catalog.listed.get(id) {
+                None => catalog.faults.push((*id, "missing".into())),
+                Some(info) if info.bytes != pack.bytes => {
+                    catalog.faults.push((*id, format!("{} bytes long instead of {}", info.bytes, pack.bytes)));
+                }
+                Some(_) => {}
+            }
+        }
+        catalog.faults.sort();
+        catalog.faults.dedup_by_key(|fault| fault.0);
+        Ok(catalog)
+    }
+
+    /// Makes sure that the index knows every pack that the log says is there. Cheaper than a survey: nothing is
+    /// listed.
+    pub fn catch_up(repo: &Repository) -> Result<Vec<(PackId, String)>, Error> {
+        let state = repo.state();
+        let mut catalog = Self::default();
+        let named = state.packs().filter(|(_, pack)| pack.fate != Fate::Swept);
+        let unknown: Vec<(PackId, u64)> = named
+            .filter(|(id, _)| repo.index().pack_number(id).is_none())
+            .map(|(id, pack)| (*id, pack.bytes))
+            .collect();
+        for (id, bytes) in unknown {
+            catalog.learn(repo, &state, id, bytes)?;
+        }
+        Ok(catalog.faults)
+    }
+
+    fn learn(&mut self, repo: &Repository, state: &State, id: PackId, bytes: u64) -> Result<(), Error> {
+        match read_header(repo, &id, bytes) {
+            Ok((header, directory)) => {
+                repo.index().add_pack(id, bytes, &header, Arc::new(directory))?;
+            }
+            // What no entry names may be what a killed run left: no fault.
+            Err(error) if error.is_damage() => {
+                if matches!(state.fate(&id), Some(Fate::Live)) {
+                    self.faults.push((id, error.to_string()));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The packs whose chunks may be taken as stored: listed at their right length, neither condemned nor swept. With
+    /// a damaged log none may: it might have said that they are to go.
+    pub fn sound<'a>(&'a self, state: &'a State, index: &'a Index) -> impl Iterator<Item = PackNumber> + 'a {
+        let trusted = state.problems.is_empty();
+        index.packs().filter_map(move |row| {
+            let listed = self.listed.get(&row.id).is_some_and(|info| info.bytes == row.bytes);
+            let counts = matches!(state.fate(&row.id), None | Some(Fate::Live));
+            let named_so = state.pack(&row.id).is_none_or(|pack| pack.bytes == row.bytes);
+            (trusted && listed && counts && named_so).then_some(row.number)
+        })
+    }
+}
+
+/// Reads and opens a pack's directory.
+pub fn read_header(repo: &Repository, id: &PackId, bytes: u64) -> Result<(Vec<u8>, Directory), Error> {
+    let name = object(objects::pack_name(id))?;
+    let mut header = repo.storage.get(&name, 0..HEADER_GUESS_BYTES.min(bytes))?;
+    let preamble = Preamble::decode(&header).map_err(|reject| Error::reject(name.as_str(), reject))?;
+    let len = PREAMBLE_BYTES as u64 + u64::from(preamble.directory_bytes.min(DIRECTORY_BYTES_MAX));
+    if len > bytes {
+        return Err(Error::reject(name.as_str(), Reject::Truncated));
+    }
+    if len > header.len() as u64 {
+        match repo.storage.get(&name, header.len() as u64..len) {
+            Ok(rest) => header.extend_from_slice(&rest),
+            Err(error) if error.kind == ErrorKind::TooShort => {
+                return Err(Error::reject(name.as_str(), Reject::Truncated));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    header.truncate(len as usize);
+    if preamble.body_bytes != bytes {
+        return Err(Error::reject(name.as_str(), Reject::Broken("not as long as it says")));
+    }
+    let opener = HeaderOpener { keys: repo.keys.clone(), repository: repo.config.repository };
+    let directory = opener.open(&header).map_err(|reject| Error::reject(name.as_str(), reject))?;
+    Ok((header, directory))
+}
+
+/// Opens the directories that the index keeps as they were stored.
+pub struct HeaderOpener {
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// The repository they must belong to.
+    pub repository: RepositoryId,
+}
+
+impl DirectoryOpener for HeaderOpener {
+    fn open(&self, header: &[u8]) -> Result<Directory, Reject> {
+        let preamble = Preamble::decode(header)?;
+        if preamble.repository != self.repository {
+            return Err(Reject::Foreign);
+        }
+        let (plain, sealed) = header.split_at_checked(PREAMBLE_BYTES).ok_or(Reject::Truncated)?;
+        let sealed = sealed.get(..preamble.directory_bytes as usize).ok_or(Reject::Truncated)?;
+        let mut bytes = sealed.to_vec();
+        open_directory(&self.keys, &preamble.salt, plain, &mut bytes)
+            .map_err(|_| Reject::Broken("directory does not open: its bytes were changed"))?;
+        let directory = Directory::decode(&bytes)?;
+        let body = PREAMBLE_BYTES as u64 + u64::from(preamble.directory_bytes) + directory.blocks_bytes();
+        if body == preamble.body_bytes { Ok(directory) } else { Err(Reject::Broken("blocks do not fill the pack")) }
+    }
+}

@@ -1,0 +1,235 @@
+//! Reading: locate a chunk, open its block, verify its id. Always all three.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::crypto::seal::PackKey;
+use crate::format::content::ChunkRef;
+use crate::format::packs::{BlockEntry, BlockKind, Codec, Directory, Preamble};
+use crate::format::record::{Envelope, Record};
+use crate::format::{Kind, Reject, objects};
+use crate::id::{ChunkId, PackId, SnapshotId};
+use crate::index::{Location, PackNumber};
+use crate::repo::error::Error;
+use crate::repo::seal::Unpacker;
+use crate::repo::state::{Fate, Snapshot};
+use crate::repo::write::record_place;
+use crate::repo::{Repository, object};
+
+/// Opened blocks that are kept, in bytes.
+const CACHE_BYTES_MAX: usize = 24 << 20;
+/// Pack keys that are kept.
+const KEYS_MAX: usize = 4096;
+
+/// A pack as readers need it.
+pub struct PackReader {
+    /// Its name.
+    pub id: PackId,
+    /// What it holds.
+    pub kind: Kind,
+    /// What is in it.
+    pub directory: Arc<Directory>,
+    key: Arc<PackKey>,
+    blocks_at: u64,
+}
+
+impl PackReader {
+    /// One of its blocks.
+    pub fn block(&self, block: u32) -> Result<&BlockEntry, Error> {
+        let entry = self.directory.blocks.get(block as usize);
+        entry.ok_or_else(|| Error::reject(objects::pack_name(&self.id), Reject::Broken("no such block")))
+    }
+}
+
+/// Recently opened blocks of pages, and the keys of packs.
+#[derive(Default)]
+pub struct BlockCache {
+    blocks: Mutex<Blocks>,
+    keys: Mutex<HashMap<PackNumber, (Arc<PackKey>, u64)>>,
+}
+
+#[derive(Default)]
+struct Blocks {
+    by_place: HashMap<(PackNumber, u32), Arc<Vec<u8>>>,
+    order: VecDeque<(PackNumber, u32)>,
+    bytes: usize,
+}
+
+impl Blocks {
+    fn put(&mut self, place: (PackNumber, u32), block: Arc<Vec<u8>>) {
+        self.bytes += block.len();
+        if self.by_place.insert(place, block).is_none() {
+            self.order.push_back(place);
+        }
+        while self.bytes > CACHE_BYTES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            if let Some(block) = self.by_place.remove(&oldest) {
+                self.bytes -= block.len();
+            }
+        }
+    }
+}
+
+/// Checks a chunk in its opened block and returns its bytes.
+pub fn verified<'a>(
+    repo: &Repository,
+    kind: Kind,
+    block: &'a [u8],
+    offset: u32,
+    bytes: u32,
+    id: &ChunkId,
+) -> Result<&'a [u8], Error> {
+    let end = offset as usize + bytes as usize;
+    let chunk = block.get(offset as usize..end).ok_or(Error::MissingChunk { kind, id: *id })?;
+    let found = match kind {
+        Kind::Data => repo.keys.data_id(chunk),
+        Kind::Tree => repo.keys.tree_id(chunk),
+    };
+    if found == *id {
+        Ok(chunk)
+    } else {
+        let reason = "its bytes do not match its name".into();
+        Err(Error::Damaged { object: format!("{kind} chunk {id}"), reason })
+    }
+}
+
+impl Repository {
+    /// Opens a pack for reading.
+    pub fn pack_reader(&self, pack: PackNumber) -> Result<PackReader, Error> {
+        let mut index = self.index();
+        let row = index.pack(pack).ok_or(Error::Worker)?.clone();
+        let directory = index.directory(pack)?;
+        let mut keys = self.blocks.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let (key, blocks_at) = match keys.get(&pack) {
+            Some((key, at)) => (key.clone(), *at),
+            None => {
+                let name = objects::pack_name(&row.id);
+                let header = index.header(pack)?;
+                let preamble = Preamble::decode(&header).map_err(|reject| Error::reject(name.clone(), reject))?;
+                let key = self
+                    .opener
+                    .pack_key(preamble.run_public, preamble.salt, &preamble.commitment)
+                    .map_err(|error| Error::forged(name, error))?;
+                let at = preamble.body_bytes - directory.blocks_bytes();
+                if keys.len() >= KEYS_MAX {
+                    keys.clear();
+                }
+                let key = Arc::new(key);
+                keys.insert(pack, (key.clone(), at));
+                (key, at)
+            }
+        };
+        Ok(PackReader { id: row.id, kind: row.kind, directory, key, blocks_at })
+    }
+
+    /// Reads and opens one block. Its chunks are not verified yet: see [`verified`].
+    pub fn open_block(&self, pack: &PackReader, block: u32, unpacker: &mut Unpacker) -> Result<Vec<u8>, Error> {
+        let entry = pack.block(block)?;
+        let name = object(objects::pack_name(&pack.id))?;
+        let at = pack.blocks_at + entry.offset;
+        let sealed = self.storage.get(&name, at..at + u64::from(entry.sealed_bytes))?;
+        unpacker
+            .open(&pack.key, pack.kind, block, entry, sealed)
+            .map_err(|reject| Error::reject(format!("block {block} of {name}"), reject))
+    }
+
+    /// Where a chunk is: in any pack that is not swept.
+    pub fn locate(&self, kind: Kind, id: &ChunkId) -> Result<Location, Error> {
+        let state = self.state();
+        let mut index = self.index();
+        let live: &dyn Fn(PackNumber) -> bool = &|_| true;
+        let found = index.locate(kind, id, live)?;
+        // The common case needs no look at the log: a pack that is listed in the index and was not swept.
+        match found {
+            Some(location) if !is_swept(&state, &index, location.pack) => Ok(location),
+            _ => {
+                let copies = index.copies(kind, id)?;
+                let mut alive = copies.into_iter().filter(|copy| !is_swept(&state, &index, copy.pack));
+                alive.next().ok_or(Error::MissingChunk { kind, id: *id })
+            }
+        }
+    }
+
+    /// Reads a page, through the cache. Tries every copy before it gives up.
+    pub fn page(&self, page: &ChunkRef) -> Result<Vec<u8>, Error> {
+        self.chunk(Kind::Tree, page)
+    }
+
+    /// Reads one chunk, through the cache. Tries every copy before it gives up.
+    pub fn chunk(&self, kind: Kind, chunk: &ChunkRef) -> Result<Vec<u8>, Error> {
+        let location = self.locate(kind, &chunk.id)?;
+        match self.chunk_at(kind, chunk, location) {
+            Err(error) if error.is_damage() => {
+                let copies = self.index().copies(kind, &chunk.id)?;
+                let others = copies.into_iter().filter(|copy| copy.pack != location.pack);
+                others.map(|copy| self.chunk_at(kind, chunk, copy)).find_map(Result::ok).ok_or(error)
+            }
+            result => result,
+        }
+    }
+
+    fn chunk_at(&self, kind: Kind, chunk: &ChunkRef, at: Location) -> Result<Vec<u8>, Error> {
+        let block = self.cached_block(at.pack, at.block)?;
+        if at.bytes != chunk.bytes {
+            return Err(Error::MissingChunk { kind, id: chunk.id });
+        }
+        Ok(verified(self, kind, &block, at.offset, at.bytes, &chunk.id)?.to_vec())
+    }
+
+    fn cached_block(&self, pack: PackNumber, block: u32) -> Result<Arc<Vec<u8>>, Error> {
+        let cache = || self.blocks.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = cache().by_place.get(&(pack, block)) {
+            return Ok(found.clone());
+        }
+        let reader = self.pack_reader(pack)?;
+        let opened = Arc::new(self.open_block(&reader, block, &mut Unpacker::new()?)?);
+        cache().put((pack, block), opened.clone());
+        Ok(opened)
+    }
+
+    /// Opens a snapshot's record as it stands in the log.
+    pub fn record(&self, snapshot: &Snapshot) -> Result<Record, Error> {
+        let name = || format!("record of snapshot {}", snapshot.id.short());
+        let envelope = Envelope::decode(&snapshot.record).map_err(|reject| Error::reject(name(), reject))?;
+        let key = self
+            .opener
+            .pack_key(envelope.run_public, envelope.salt, &envelope.commitment)
+            .map_err(|error| Error::forged(name(), error))?;
+        let mut bytes = envelope.sealed;
+        key.open(0, record_place(envelope.raw_bytes), &mut bytes).map_err(|error| Error::forged(name(), error))?;
+        self.decode_record(&snapshot.id, &bytes)
+    }
+
+    /// Reads the records that lie in a tree pack, for salvage.
+    pub fn records_in(&self, pack: PackNumber) -> Result<Vec<(SnapshotId, Record, Vec<u8>)>, Error> {
+        let reader = self.pack_reader(pack)?;
+        let mut unpacker = Unpacker::new()?;
+        let mut records = Vec::new();
+        for (at, block) in reader.directory.blocks.iter().enumerate() {
+            if block.kind == BlockKind::Record && reader.kind == Kind::Tree {
+                let bytes = self.open_block(&reader, at as u32, &mut unpacker)?;
+                let id = self.keys.snapshot_id(&bytes);
+                records.push((id, self.decode_record(&id, &bytes)?, bytes));
+            }
+        }
+        Ok(records)
+    }
+
+    fn decode_record(&self, id: &SnapshotId, bytes: &[u8]) -> Result<Record, Error> {
+        let name = || format!("record of snapshot {}", id.short());
+        if self.keys.snapshot_id(bytes) != *id {
+            return Err(Error::reject(name(), Reject::Broken("does not match its name")));
+        }
+        Record::decode(bytes).map_err(|reject| Error::reject(name(), reject))
+    }
+}
+
+fn is_swept(state: &crate::repo::state::State, index: &crate::index::Index, pack: PackNumber) -> bool {
+    index.pack(pack).is_none_or(|row| state.fate(&row.id) == Some(Fate::Swept))
+}
+
+/// Whether a block is stored as it is.
+pub fn is_raw(entry: &BlockEntry) -> bool {
+    entry.codec == Codec::Raw
+}

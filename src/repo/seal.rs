@@ -1,0 +1,145 @@
+//! Blocks: packed, sealed, opened again and compared, before anything else sees them.
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
+
+use crate::crypto::seal::{PackKey, Place, Reserved};
+use crate::format::packs::{BlockEntry, BlockKind, Codec};
+use crate::format::{Kind, Reject};
+use crate::repo::error::Error;
+
+/// The compression level of every block.
+pub const LEVEL: i32 = 3;
+/// Largest window that a frame may ask for: one block.
+const WINDOW_LOG_MAX: u32 = 24;
+
+/// Compresses blocks, one after the other.
+pub struct Packer {
+    compressor: Compressor<'static>,
+    unpacker: Unpacker,
+    check: Vec<u8>,
+}
+
+/// A block, packed but not sealed yet.
+#[derive(Debug)]
+pub struct Packed {
+    /// How.
+    pub codec: Codec,
+    /// The bytes, to be sealed in place.
+    pub bytes: Vec<u8>,
+}
+
+impl Packer {
+    /// With the repository's compression level.
+    pub fn new() -> Result<Self, Error> {
+        let mut compressor = Compressor::new(LEVEL).map_err(compression)?;
+        compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(compression)?;
+        compressor.set_parameter(CParameter::ChecksumFlag(false)).map_err(compression)?;
+        Ok(Self { compressor, unpacker: Unpacker::new()?, check: Vec::new() })
+    }
+
+    /// Packs a block: compressed, unless it would not shrink or is known not to.
+    pub fn pack(&mut self, raw: &[u8], squeeze: bool) -> Result<Packed, Error> {
+        // Room for the tag, so that sealing does not move the bytes.
+        let spare = crate::crypto::seal::TAG_BYTES;
+        if squeeze {
+            let mut bytes = Vec::with_capacity(zstd::zstd_safe::compress_bound(raw.len()) + spare);
+            self.compressor.compress_to_buffer(raw, &mut bytes).map_err(compression)?;
+            if bytes.len() < raw.len() {
+                return Ok(Packed { codec: Codec::Zstd, bytes });
+            }
+        }
+        let mut bytes = Vec::with_capacity(raw.len() + spare);
+        bytes.extend_from_slice(raw);
+        Ok(Packed { codec: Codec::Raw, bytes })
+    }
+
+    /// Seals a packed block with the nonce reserved for it, opens the result and compares.
+    pub fn seal(&mut self, reserved: Reserved, place: Place, packed: Packed, raw: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut bytes = packed.bytes;
+        let sealed = reserved.seal(place, &mut bytes)?;
+        self.check.clear();
+        self.check.extend_from_slice(&bytes);
+        sealed.open(&mut self.check).map_err(|_| Error::SelfCheck { what: "block" })?;
+        let same = match packed.codec {
+            Codec::Raw => self.check == raw,
+            Codec::Zstd => {
+                self.unpacker.unpack(&self.check, raw.len()).map_err(|_| Error::SelfCheck { what: "block" })? == raw
+            }
+        };
+        if same { Ok(bytes) } else { Err(Error::SelfCheck { what: "block" }) }
+    }
+}
+
+/// Decompresses blocks, one after the other, into a buffer that is used again.
+pub struct Unpacker {
+    decompressor: Decompressor<'static>,
+    out: Vec<u8>,
+}
+
+impl Unpacker {
+    /// Bounded to what the format allows.
+    pub fn new() -> Result<Self, Error> {
+        let mut decompressor = Decompressor::new().map_err(compression)?;
+        decompressor.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(compression)?;
+        Ok(Self { decompressor, out: Vec::new() })
+    }
+
+    fn unpack(&mut self, bytes: &[u8], raw_bytes: usize) -> Result<&[u8], Reject> {
+        self.out.clear();
+        self.out.reserve(raw_bytes);
+        unpack_into(&mut self.decompressor, bytes, raw_bytes, &mut self.out)?;
+        Ok(&self.out)
+    }
+
+    /// Opens and unpacks a block as stored.
+    pub fn open(
+        &mut self,
+        key: &PackKey,
+        kind: Kind,
+        ordinal: u32,
+        entry: &BlockEntry,
+        mut sealed: Vec<u8>,
+    ) -> Result<Vec<u8>, Reject> {
+        if sealed.len() != entry.sealed_bytes as usize {
+            return Err(Reject::Broken("block of another length"));
+        }
+        key.open(ordinal, place(kind, entry.kind, entry.codec, entry.raw_bytes), &mut sealed)
+            .map_err(|_| Reject::Broken("block does not open: its bytes were changed"))?;
+        match entry.codec {
+            Codec::Raw => Ok(sealed),
+            Codec::Zstd => {
+                let mut raw = Vec::with_capacity(entry.raw_bytes as usize);
+                unpack_into(&mut self.decompressor, &sealed, entry.raw_bytes as usize, &mut raw)?;
+                Ok(raw)
+            }
+        }
+    }
+}
+
+fn unpack_into(
+    decompressor: &mut Decompressor<'_>,
+    bytes: &[u8],
+    raw_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Reject> {
+    // One frame, of the length that the directory says: anything else was not written by larder.
+    let stated = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+    if stated != Some(raw_bytes as u64) {
+        return Err(Reject::Broken("frame states another length"));
+    }
+    if zstd::zstd_safe::find_frame_compressed_size(bytes) != Ok(bytes.len()) {
+        return Err(Reject::Broken("not exactly one frame"));
+    }
+    let written = decompressor.decompress_to_buffer(bytes, out).map_err(|_| Reject::Broken("frame does not unpack"))?;
+    if written == raw_bytes && out.len() == raw_bytes { Ok(()) } else { Err(Reject::Broken("frame of another length")) }
+}
+
+/// What is bound into the seal of a block.
+pub fn place(kind: Kind, block: BlockKind, codec: Codec, raw_bytes: u32) -> Place {
+    Place { pack_kind: kind.code(), block_kind: block.code(), codec: codec.code(), raw_bytes }
+}
+
+fn compression(error: std::io::Error) -> Error {
+    Error::Compression(error.to_string())
+}

@@ -1,0 +1,216 @@
+//! Key slots: unlocking, adding, removing. Every slot is stored twice.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use zeroize::Zeroizing;
+
+use crate::crypto;
+use crate::crypto::hash;
+use crate::crypto::keys::RootKey;
+use crate::crypto::random;
+use crate::crypto::seal::{open_object, seal_object};
+use crate::crypto::secret::Secret;
+use crate::crypto::slot::{SlotKey, Stretch};
+use crate::format::log::{Action, KeyChange};
+use crate::format::slots::{SLOT_BYTES_MAX, SLOTS_MAX, Slot};
+use crate::format::{Time, objects};
+use crate::id::{RepositoryId, SlotId};
+use crate::repo::error::Error;
+use crate::repo::{Repository, object};
+use crate::storage::{ErrorKind, Storage};
+
+/// What opens a repository.
+pub enum Credential {
+    /// What a person remembers.
+    Password(Zeroizing<String>),
+    /// The 32 bytes of a key file.
+    KeyFile(Secret),
+    /// The root key itself, from the recovery key.
+    Recovery(RootKey),
+}
+
+const RECOVERY_PREFIX: &str = "larder-recovery-1";
+const GROUP_DIGITS: usize = 8;
+
+/// The recovery key as people keep it: groups of digits, the last a check.
+pub fn recovery_text(root: &RootKey) -> Zeroizing<String> {
+    let digits = Zeroizing::new(hex::encode(root.expose()));
+    let mut text = Zeroizing::new(RECOVERY_PREFIX.to_owned());
+    for at in (0..digits.len()).step_by(GROUP_DIGITS) {
+        text.push('-');
+        text.push_str(&digits[at..at + GROUP_DIGITS]);
+    }
+    let _ = write!(text, "-{}", recovery_check(root.expose()));
+    text
+}
+
+fn recovery_check(bytes: &[u8; 32]) -> String {
+    hex::encode(hash::derive::<2>("larder v1 recovery check", &[bytes]))
+}
+
+/// Reads a recovery key; `None` when it is not one, or mistyped.
+pub fn parse_recovery(text: &str) -> Option<RootKey> {
+    let rest = text.trim().strip_prefix(RECOVERY_PREFIX)?.strip_prefix('-')?;
+    let (digits, check) = rest.rsplit_once('-')?;
+    let digits = Zeroizing::new(digits.replace('-', ""));
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(digits.as_bytes(), bytes.as_mut_slice()).ok()?;
+    (recovery_check(&bytes) == check).then(|| RootKey::new(Secret::new(*bytes)))
+}
+
+/// Locks the root key into a new slot.
+pub fn lock_root(
+    repository: RepositoryId,
+    root: &RootKey,
+    credential: &Credential,
+    stretch: Stretch,
+    label: &str,
+    now: Time,
+) -> Result<Slot, Error> {
+    let (bytes, stretch): (&[u8], Stretch) = match credential {
+        Credential::Password(password) => (password.as_bytes(), stretch),
+        Credential::KeyFile(secret) => (secret.expose(), Stretch::None),
+        Credential::Recovery(_) => return Err(Error::SlotRefused("the recovery key needs no slot")),
+    };
+    let salt = random::bytes()?;
+    let key = SlotKey::new(bytes, stretch, &salt)?;
+    let mut slot = Slot {
+        repository,
+        slot: SlotId::new(random::bytes()?),
+        created: now,
+        label: label.to_owned(),
+        stretch,
+        salt,
+        commitment: key.commitment(),
+        nonce: random::bytes()?,
+        sealed: [0; 48],
+    };
+    let mut sealed = root.expose().to_vec();
+    seal_object(key.unlock(&slot.commitment)?, &slot.nonce, &slot.head(), &mut sealed)?;
+    slot.sealed.copy_from_slice(&sealed);
+    let decoded = Slot::decode(&slot.encode()).map_err(|_| Error::SelfCheck { what: "key slot" })?;
+    let opened = open_slot(&decoded, &key).map_err(|_| Error::SelfCheck { what: "key slot" })?;
+    if opened.expose() == root.expose() { Ok(slot) } else { Err(Error::SelfCheck { what: "key slot" }) }
+}
+
+fn open_slot(slot: &Slot, key: &SlotKey) -> Result<RootKey, crypto::Error> {
+    let unlocked = key.unlock(&slot.commitment)?;
+    let mut bytes = slot.sealed.to_vec();
+    open_object(unlocked, &slot.nonce, &slot.head(), &mut bytes)?;
+    let bytes = bytes.first_chunk::<32>().ok_or(crypto::Error::Forged)?;
+    Ok(RootKey::new(Secret::new(*bytes)))
+}
+
+/// What was found under `keys/`.
+#[derive(Debug, Default)]
+pub struct Slots {
+    /// Slots of which at least one copy is sound.
+    pub slots: Vec<Slot>,
+    /// Copies that are missing or damaged.
+    pub oddities: Vec<String>,
+}
+
+/// Reads all slots.
+pub fn read_slots(storage: &dyn Storage, repository: RepositoryId) -> Result<Slots, Error> {
+    let mut ids = BTreeSet::new();
+    storage.list(objects::SLOTS, &mut |info| {
+        ids.extend(objects::slot_of_name(info.name.as_str()));
+    })?;
+    let mut found = Slots::default();
+    for id in ids.into_iter().take(SLOTS_MAX) {
+        let mut sound: Option<Slot> = None;
+        for name in objects::slot_names(&id) {
+            match read_copy(storage, repository, id, &name) {
+                // Either may be the damaged one: both are tried.
+                Ok(slot) if sound.as_ref().is_some_and(|first| *first != slot) => {
+                    found.oddities.push(format!("both copies of key slot {} differ", id.short()));
+                    found.slots.push(slot);
+                }
+                Ok(slot) => sound = Some(slot),
+                Err(Error::Storage(error)) if error.kind != ErrorKind::NotFound => return Err(error.into()),
+                Err(error) => found.oddities.push(error.to_string()),
+            }
+        }
+        found.slots.extend(sound);
+    }
+    Ok(found)
+}
+
+fn read_copy(storage: &dyn Storage, repository: RepositoryId, id: SlotId, name: &str) -> Result<Slot, Error> {
+    let bytes = storage.get_whole(&object(name.to_owned())?, SLOT_BYTES_MAX)?;
+    let slot = Slot::decode(&bytes).map_err(|reject| Error::reject(name, reject))?;
+    if slot.repository == repository && slot.slot == id {
+        Ok(slot)
+    } else {
+        Err(Error::Damaged { object: name.to_owned(), reason: "belongs to another repository or slot".into() })
+    }
+}
+
+/// Finds the slot that the credential opens.
+pub fn unlock(slots: &Slots, credential: &Credential) -> Result<RootKey, Error> {
+    let (bytes, file): (&[u8], bool) = match credential {
+        Credential::Password(password) => (password.as_bytes(), false),
+        Credential::KeyFile(secret) => (secret.expose(), true),
+        Credential::Recovery(root) => return Ok(RootKey::new(Secret::new(*root.expose()))),
+    };
+    if slots.slots.is_empty() {
+        let reason = slots.oddities.first().cloned().unwrap_or_else(|| "there is none".into());
+        return Err(Error::NoSlot { reason });
+    }
+    let mut forged = None;
+    for slot in slots.slots.iter().filter(|slot| (slot.stretch == Stretch::None) == file) {
+        match open_slot(slot, &SlotKey::new(bytes, slot.stretch, &slot.salt)?) {
+            Ok(root) => return Ok(root),
+            Err(crypto::Error::WrongKey) => {}
+            Err(error) => forged = Some(Error::forged(objects::slot_names(&slot.slot)[0].clone(), error)),
+        }
+    }
+    Err(forged.unwrap_or(Error::WrongKey))
+}
+
+/// Stores both copies of a slot.
+pub fn store_slot(storage: &dyn Storage, slot: &Slot) -> Result<(), Error> {
+    let bytes = slot.encode();
+    for name in objects::slot_names(&slot.slot) {
+        storage.put_new(&object(name)?, &[&bytes])?;
+    }
+    Ok(storage.barrier()?)
+}
+
+/// Adds a slot to a repository.
+pub fn add(
+    repo: &Repository,
+    root: &RootKey,
+    credential: &Credential,
+    stretch: Stretch,
+    label: &str,
+    now: Time,
+) -> Result<SlotId, Error> {
+    let present = read_slots(repo.storage().as_ref(), repo.config().repository)?;
+    if present.slots.len() >= SLOTS_MAX {
+        return Err(Error::SlotRefused("there are 64 key slots already; remove one first"));
+    }
+    let slot = lock_root(repo.config().repository, root, credential, stretch, label, now)?;
+    store_slot(repo.storage().as_ref(), &slot)?;
+    note_change(repo, slot.slot, KeyChange::Added, now)?;
+    Ok(slot.slot)
+}
+
+/// Removes a slot; the last one stays.
+pub fn remove(repo: &Repository, slot: SlotId, now: Time) -> Result<(), Error> {
+    let present = read_slots(repo.storage().as_ref(), repo.config().repository)?;
+    if !present.slots.iter().any(|other| other.slot != slot) {
+        return Err(Error::SlotRefused("the last key slot cannot be removed; add another first"));
+    }
+    note_change(repo, slot, KeyChange::Removed, now)?;
+    for name in objects::slot_names(&slot) {
+        repo.storage().delete(&object(name)?)?;
+    }
+    Ok(repo.storage().barrier()?)
+}
+
+fn note_change(repo: &Repository, slot: SlotId, change: KeyChange, now: Time) -> Result<(), Error> {
+    repo.append::<Error>(now, &mut |_| Ok(Some(Action::Key { slot, change })))?;
+    Ok(())
+}
