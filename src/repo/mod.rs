@@ -22,7 +22,7 @@ use crate::crypto::hash;
 use crate::crypto::keys::Keys;
 use crate::crypto::seal::Opener;
 use crate::crypto::secret::Secret;
-use crate::format::log;
+use crate::format::log::KEY_PURPOSE;
 use crate::format::objects::Config;
 use crate::index::Index;
 use crate::repo::error::Error;
@@ -73,7 +73,7 @@ impl Repository {
     }
 
     fn log_key(keys: &Keys) -> Secret {
-        Secret::new(hash::derive(log::KEY_PURPOSE, &[keys.structure().expose()]))
+        Secret::new(hash::derive(KEY_PURPOSE, &[keys.structure().expose()]))
     }
 }
 
