@@ -1,1 +1,3 @@
-//! Not written yet.
+//! The verbs: functions over a repository. The only place where source and repository meet.
+
+pub mod backup;

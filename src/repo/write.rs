@@ -43,6 +43,18 @@ pub enum Squeeze {
     No,
 }
 
+/// Whether a writer stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    Store,
+    /// It only counts what it would store.
+    Count,
+}
+
+/// Chunks that a counting writer remembers; beyond that it may count one twice.
+const COUNTED_MAX: usize = 1 << 20;
+
 /// What became of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
@@ -100,6 +112,7 @@ impl Usable {
 /// Stores chunks. Dropping it without [`Writer::drain`] leaves whole packs behind at most.
 pub struct Writer {
     shared: Arc<Shared>,
+    mode: Mode,
     builders: [Builder; 3],
     jobs: Option<Sender<Job>>,
     shelf: Option<Sender<FinishedPack>>,
@@ -119,7 +132,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Writer {
     /// Begins a run that may rely on the packs that the catalog found sound.
-    pub fn new(repo: &Repository, catalog: &Catalog, threads: usize) -> Result<Self, Error> {
+    pub fn new(repo: &Repository, catalog: &Catalog, threads: usize, mode: Mode) -> Result<Self, Error> {
         let mut usable = Usable::default();
         catalog.sound(&repo.state(), &repo.index()).for_each(|pack| usable.accept(pack));
         let shared = Arc::new(Shared {
@@ -146,7 +159,7 @@ impl Writer {
         let keeper = shared.clone();
         threads.push(std::thread::spawn(move || keeper.store_all(&packs)));
         let builders = Default::default();
-        Ok(Self { shared, builders, jobs: Some(jobs), shelf: Some(shelf), threads, new_raw_bytes: 0 })
+        Ok(Self { shared, mode, builders, jobs: Some(jobs), shelf: Some(shelf), threads, new_raw_bytes: 0 })
     }
 
     /// Stores a chunk of file content, unless it is stored already.
@@ -182,8 +195,16 @@ impl Writer {
         if self.knows(kind, &id)? {
             return Ok(Stored::Known);
         }
-        lock(&self.shared.pending).insert(id);
         self.new_raw_bytes += bytes.len() as u64;
+        let mut pending = lock(&self.shared.pending);
+        pending.insert(id);
+        if self.mode == Mode::Count {
+            if pending.len() > COUNTED_MAX {
+                pending.clear();
+            }
+            return Ok(Stored::New);
+        }
+        drop(pending);
         let full = !self.builders[builder].raw.is_empty() && self.builders[builder].raw.len() + bytes.len() > limit;
         if full {
             self.dispatch(builder)?;
