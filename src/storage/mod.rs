@@ -80,12 +80,26 @@ pub enum ErrorKind {
 pub struct Error {
     /// The kind, to decide by.
     pub kind: ErrorKind,
-    /// The call: `read`, `write`, `list`, `delete`, `sync`.
+    /// The call: `read`, `write`, `list`, `delete`, `sync`; `open` or `create` for the storage itself.
     pub call: &'static str,
-    /// The object's name or the prefix.
+    /// The object's name, the prefix, or where the storage is.
     pub object: String,
     /// What the system said.
     pub reason: String,
+}
+
+impl Error {
+    /// An object ends before the range asked for does.
+    fn too_short(name: &ObjectName, range: &Range<u64>, there: u64) -> Self {
+        let reason = format!("bytes {}..{} were asked for and there are {there}", range.start, range.end);
+        Self { kind: ErrorKind::TooShort, call: "read", object: name.to_string(), reason }
+    }
+
+    /// An object is longer than whoever reads it whole is ready for.
+    fn too_long(name: &ObjectName, limit: u64, there: u64) -> Self {
+        let reason = format!("it has {there} bytes and the limit is {limit}");
+        Self { kind: ErrorKind::Other, call: "read", object: name.to_string(), reason }
+    }
 }
 
 /// Objects by name. Everything else is built on these calls.
@@ -101,13 +115,15 @@ pub trait Storage: Send + Sync {
     /// Reads a whole object of at most `limit` bytes (a longer one is an error of kind `Other`).
     fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, Error>;
 
-    /// Every object whose name begins with `prefix` (a folder with its slash: `packs/`), in any order. Things in
-    /// the storage whose names are no object names are passed over.
+    /// Every object whose name begins with `prefix` (`""`, a folder with its slash such as `packs/`, or either and
+    /// the beginning of a name), in any order. Things in the storage whose names are no object names are passed over.
+    /// A listing that could not be finished is an error, even after objects were handed out.
     fn list(&self, prefix: &str, each: &mut dyn FnMut(ObjectInfo)) -> Result<(), Error>;
 
     /// Deletes an object. One that is not there counts as deleted.
     fn delete(&self, name: &ObjectName) -> Result<(), Error>;
 
-    /// Returns once everything put and deleted before it would survive a power cut.
+    /// Returns once everything put and deleted before it would survive a power cut; also what a listing showed or a
+    /// put found in place, whoever put it there and was killed before a barrier of their own.
     fn barrier(&self) -> Result<(), Error>;
 }

@@ -1,0 +1,7 @@
+//! The one integration binary. A file that is not listed here fails the test in `architecture`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod architecture;
+mod storage_contract;
