@@ -77,6 +77,20 @@ impl Index {
         Ok(self.opened(number)?.map_or_else(Arc::default, |opened| Arc::clone(&opened.directory)))
     }
 
+    /// The header of a pack, as it was added. `None` for a number that is not known.
+    pub fn header(&mut self, number: PackNumber) -> Result<Option<Vec<u8>>, Error> {
+        let Some(state) = self.packs.get(number).map(|slot| slot.state) else { return Ok(None) };
+        let header = match state {
+            State::Stored(row) => self.read(|store| store.header(row))?,
+            _ => self.pending.header(number).map(<[u8]>::to_vec),
+        };
+        let Some(slot) = self.packs.get(number) else { return Ok(None) };
+        match header.filter(|header| store::header_hash(header) == slot.header_hash) {
+            Some(header) => Ok(Some(header)),
+            None => Err(Error::Damaged { pack: slot.row.id }),
+        }
+    }
+
     /// The packs of a kind that may hold a chunk, each once.
     fn candidates(&mut self, kind: Kind, id: &ChunkId) -> Result<Vec<PackNumber>, Error> {
         let prefix = store::prefix(id);
@@ -98,17 +112,15 @@ impl Index {
 
     /// The directory of a pack, opened now if it is not kept. `None`: no such pack.
     fn opened(&mut self, number: PackNumber) -> Result<Option<Arc<Opened>>, Error> {
-        let Some(state) = self.packs.get(number).map(|slot| slot.state) else { return Ok(None) };
+        if self.packs.get(number).is_none() {
+            return Ok(None);
+        }
         if let Some(opened) = self.directories.get(number) {
             return Ok(Some(opened));
         }
-        let header = match state {
-            State::Stored(row) => self.read(|store| store.header(row))?,
-            _ => self.pending.header(number).map(<[u8]>::to_vec),
-        };
+        let header = self.header(number)?;
         let Some(slot) = self.packs.get(number) else { return Ok(None) };
         let directory = header
-            .filter(|header| store::header_hash(header) == slot.header_hash)
             .and_then(|header| self.opener.open(&header).ok())
             .filter(|directory| directory.chunks.len() == slot.row.chunks as usize);
         let Some(directory) = directory else { return Err(Error::Damaged { pack: slot.row.id }) };

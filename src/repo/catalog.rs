@@ -8,7 +8,7 @@ use crate::crypto::seal::open_directory;
 use crate::format::packs::{DIRECTORY_BYTES_MAX, Directory, PREAMBLE_BYTES, Preamble};
 use crate::format::{Reject, objects};
 use crate::id::{PackId, RepositoryId};
-use crate::index::{DirectoryOpener, Index, PackNumber};
+use crate::index::{self, DirectoryOpener, Index, PackNumber};
 use crate::repo::error::Error;
 use crate::repo::state::{Fate, State};
 use crate::repo::{Repository, object};
@@ -126,6 +126,36 @@ impl Catalog {
             (trusted && listed && counts && named_so).then_some(row.number)
         })
     }
+}
+
+/// How often in a row the index may prove damaged before that counts as an error.
+const MENDS_MAX: u32 = 64;
+
+/// Asks the index, and mends it from the repository when it proves damaged: it is a cache.
+pub fn ask<T>(
+    repo: &Repository,
+    question: &mut dyn FnMut(&mut Index) -> Result<T, index::Error>,
+) -> Result<T, Error> {
+    for _ in 0..MENDS_MAX {
+        let result = question(&mut repo.index());
+        match result {
+            Err(index::Error::Damaged { pack }) => mend(repo, &pack)?,
+            Err(index::Error::Reset) => drop(Catalog::survey(repo)?),
+            result => return Ok(result?),
+        }
+    }
+    Ok(question(&mut repo.index())?)
+}
+
+/// Fetches a pack's header again.
+fn mend(repo: &Repository, pack: &PackId) -> Result<(), Error> {
+    let row = {
+        let index = repo.index();
+        index.pack_number(pack).and_then(|number| index.pack(number).cloned())
+    };
+    let Some(row) = row else { return Ok(()) };
+    let (header, directory) = read_header(repo, pack, row.bytes)?;
+    Ok(repo.index().replace_header(row.number, &header, Arc::new(directory))?)
 }
 
 /// Reads and opens a pack's directory.

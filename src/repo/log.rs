@@ -62,7 +62,7 @@ impl Repository {
 
     /// Takes from the index what it has kept, as far as the storage still lists it at the same length.
     fn apply_cached(&self, state: &mut State, listed: &BTreeMap<u64, u64>) -> Result<(), Error> {
-        let cached = self.index().log_entries()?;
+        let cached = self.index().log_entries().unwrap_or_default();
         for (seq, bytes) in cached {
             if seq != state.head + 1 || listed.get(&seq) != Some(&(bytes.len() as u64)) {
                 break;

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::crypto::seal::PackKey;
 use crate::format::content::ChunkRef;
-use crate::format::packs::{BlockEntry, BlockKind, Codec, Directory, Preamble};
+use crate::format::packs::{BlockEntry, BlockKind, Directory, Preamble};
 use crate::format::record::{Envelope, Record};
 use crate::format::{Kind, Reject, objects};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::index::{Location, PackNumber};
+use crate::repo::catalog::ask;
 use crate::repo::error::Error;
 use crate::repo::seal::Unpacker;
 use crate::repo::state::{Fate, Snapshot};
@@ -97,15 +98,14 @@ pub fn verified<'a>(
 impl Repository {
     /// Opens a pack for reading.
     pub fn pack_reader(&self, pack: PackNumber) -> Result<PackReader, Error> {
-        let mut index = self.index();
-        let row = index.pack(pack).ok_or(Error::Worker)?.clone();
-        let directory = index.directory(pack)?;
+        let row = self.index().pack(pack).ok_or(Error::Worker)?.clone();
+        let directory = ask(self, &mut |index| index.directory(pack))?;
         let mut keys = self.blocks.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let (key, blocks_at) = match keys.get(&pack) {
             Some((key, at)) => (key.clone(), *at),
             None => {
                 let name = objects::pack_name(&row.id);
-                let header = index.header(pack)?;
+                let header = ask(self, &mut |index| index.header(pack))?.ok_or(Error::Worker)?;
                 let preamble = Preamble::decode(&header).map_err(|reject| Error::reject(name.clone(), reject))?;
                 let key = self
                     .opener
@@ -137,18 +137,11 @@ impl Repository {
     /// Where a chunk is: in any pack that is not swept.
     pub fn locate(&self, kind: Kind, id: &ChunkId) -> Result<Location, Error> {
         let state = self.state();
-        let mut index = self.index();
-        let live: &dyn Fn(PackNumber) -> bool = &|_| true;
-        let found = index.locate(kind, id, live)?;
-        // The common case needs no look at the log: a pack that is listed in the index and was not swept.
-        match found {
-            Some(location) if !is_swept(&state, &index, location.pack) => Ok(location),
-            _ => {
-                let copies = index.copies(kind, id)?;
-                let mut alive = copies.into_iter().filter(|copy| !is_swept(&state, &index, copy.pack));
-                alive.next().ok_or(Error::MissingChunk { kind, id: *id })
-            }
-        }
+        let found = ask(self, &mut |index| match index.locate(kind, id, &|_| true)? {
+            Some(found) if !is_swept(&state, index, found.pack) => Ok(Some(found)),
+            _ => Ok(index.copies(kind, id)?.into_iter().find(|copy| !is_swept(&state, index, copy.pack))),
+        })?;
+        found.ok_or(Error::MissingChunk { kind, id: *id })
     }
 
     /// Reads a page, through the cache. Tries every copy before it gives up.
@@ -161,7 +154,7 @@ impl Repository {
         let location = self.locate(kind, &chunk.id)?;
         match self.chunk_at(kind, chunk, location) {
             Err(error) if error.is_damage() => {
-                let copies = self.index().copies(kind, &chunk.id)?;
+                let copies = ask(self, &mut |index| index.copies(kind, &chunk.id))?;
                 let others = copies.into_iter().filter(|copy| copy.pack != location.pack);
                 others.map(|copy| self.chunk_at(kind, chunk, copy)).find_map(Result::ok).ok_or(error)
             }
@@ -229,7 +222,3 @@ fn is_swept(state: &crate::repo::state::State, index: &crate::index::Index, pack
     index.pack(pack).is_none_or(|row| state.fate(&row.id) == Some(Fate::Swept))
 }
 
-/// Whether a block is stored as it is.
-pub fn is_raw(entry: &BlockEntry) -> bool {
-    entry.codec == Codec::Raw
-}

@@ -18,7 +18,7 @@ use crate::format::packs::{BlockKind, TAG_BYTES};
 use crate::format::record::Envelope;
 use crate::format::{Kind, Time, objects};
 use crate::id::{ChunkId, PackId, RepositoryId, SeriesId, SnapshotId};
-use crate::index::{Index, PackNumber};
+use crate::index::{self, Index, PackNumber};
 use crate::repo::catalog::Catalog;
 use crate::repo::error::Error;
 use crate::repo::pack::{BlockInfo, FinishedPack, OpenPack};
@@ -184,7 +184,11 @@ impl Writer {
             return Ok(true);
         }
         let usable = &mut *lock(&self.shared.usable);
-        let found = lock(&self.shared.index).locate(kind, id, &|pack| usable.accepts(pack))?;
+        let found = match lock(&self.shared.index).locate(kind, id, &|pack| usable.accepts(pack)) {
+            // What a damaged index does not know is stored again: that costs space and nothing else.
+            Err(index::Error::Damaged { .. } | index::Error::Reset) => None,
+            found => found?,
+        };
         if let Some(location) = &found {
             usable.used.insert(location.pack);
         }
@@ -428,7 +432,8 @@ impl Drained {
         }
         shared.check()?;
         shared.storage.barrier()?;
-        lock(&shared.index).flush()?;
+        // The index is a cache: that it cannot be written is no failure of the run.
+        let _ = lock(&shared.index).flush();
         let packs = std::mem::take(&mut *lock(&shared.written));
         let own: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
         let index = lock(&shared.index);
