@@ -26,7 +26,7 @@ fn ids(numbers: impl Iterator<Item = u64>) -> Vec<ChunkId> {
 
 fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    status.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096 >> 20
+    (status.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096) >> 20
 }
 
 fn flush_and_open(c: &mut Criterion) {
