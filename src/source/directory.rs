@@ -19,7 +19,7 @@ use crate::source::{Error, Found, Source};
 /// What to leave out, and where to put what does not fit into memory.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Patterns of what stays out. See [`Exclude`].
+    /// Patterns of what stays out. See `exclude`.
     pub exclude: Vec<String>,
     /// What to do with folders that are marked as caches.
     pub caches: Caches,

@@ -6,13 +6,13 @@
 
 pub mod command;
 pub mod directory;
-pub mod exclude;
-pub mod file;
-pub mod folder;
-pub mod names;
+mod exclude;
+mod file;
+mod folder;
+mod names;
 pub mod stream;
-pub mod targets;
-pub mod walk;
+mod targets;
+mod walk;
 
 use std::io;
 use std::ops::ControlFlow;

@@ -4,6 +4,7 @@
 //! way down only; one system call per entry relative to its folder, plus one for a symlink.
 //! Left out on purpose: opening files, and remembering anything about entries already shown.
 
+use std::io;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -184,17 +185,12 @@ impl<'a> Walk<'a> {
 
 fn is_cache(folder: &OwnedFd) -> bool {
     let mut head = [0; CACHE_SIGNATURE.len()];
-    let read = || {
+    let mut read = || -> io::Result<usize> {
         let file = file_at(folder, CACHE_TAG)?;
         if status_of(&file)?.kind != Kind::File {
             return Ok(0);
         }
         read_at(&file, &mut head, 0)
     };
-    let mut read = read;
     matches!(read(), Ok(bytes) if bytes == CACHE_SIGNATURE.len()) && head == *CACHE_SIGNATURE
 }
-
-#[cfg(test)]
-#[path = "walk_tests.rs"]
-mod tests;
