@@ -221,4 +221,3 @@ impl Repository {
 fn is_swept(state: &crate::repo::state::State, index: &crate::index::Index, pack: PackNumber) -> bool {
     index.pack(pack).is_none_or(|row| state.fate(&row.id) == Some(Fate::Swept))
 }
-

@@ -369,7 +369,9 @@ impl Shared {
             usable.accept(number);
         }
         let mut pending = lock(&self.pending);
-        pack.directory.chunks.iter().for_each(|chunk| drop(pending.remove(&chunk.id)));
+        for chunk in &pack.directory.chunks {
+            pending.remove(&chunk.id);
+        }
         Ok(())
     }
 }
