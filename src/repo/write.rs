@@ -66,6 +66,7 @@ pub enum Stored {
 
 struct Job {
     kind: Kind,
+    block: BlockKind,
     squeeze: bool,
     raw: Vec<u8>,
     chunks: Vec<(ChunkId, u32)>,
@@ -228,7 +229,15 @@ impl Writer {
             return Ok(());
         }
         let kind = if builder == 2 { Kind::Tree } else { Kind::Data };
-        let job = Job { kind, squeeze: builder != 1, raw, chunks };
+        self.send(Job { kind, block: BlockKind::Chunks, squeeze: builder != 1, raw, chunks })
+    }
+
+    /// Stores a snapshot's record once more, as a block of a tree pack: for repacking.
+    pub fn record(&mut self, raw: Vec<u8>) -> Result<(), Error> {
+        self.send(Job { kind: Kind::Tree, block: BlockKind::Record, squeeze: true, raw, chunks: Vec::new() })
+    }
+
+    fn send(&mut self, job: Job) -> Result<(), Error> {
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if sent { self.shared.check() } else { Err(self.shared.take_failure()) }
     }
@@ -285,7 +294,7 @@ impl Shared {
 
     fn seal_job(&self, packer: &mut Packer, job: Job, shelf: &Sender<FinishedPack>) -> Result<(), Error> {
         let info = BlockInfo {
-            kind: BlockKind::Chunks,
+            kind: job.block,
             codec: crate::format::packs::Codec::Raw,
             raw_bytes: job.raw.len() as u32,
             sealed_bytes: 0,
