@@ -118,7 +118,7 @@ fn unlock(storage: &dyn Storage, candidate: Unchecked, credential: &Credential) 
         if recovering { slots::Slots::default() } else { slots::read_slots(storage, candidate.config.repository)? };
     let root = slots::unlock(&found, credential)?;
     let keys = Arc::new(Keys::new(&root));
-    let config = candidate.check(&keys, recovering)?;
+    let config = candidate.check(&keys, credential)?;
     Ok(Unlocked { config, keys, root, oddities: found.oddities })
 }
 
@@ -130,9 +130,9 @@ struct Unchecked {
 }
 
 impl Unchecked {
-    fn check(self, keys: &Keys, recovering: bool) -> Result<Config, Error> {
+    fn check(self, keys: &Keys, credential: &Credential) -> Result<Config, Error> {
         let own = keys.signer().public();
-        if self.config.owner_public != own && recovering {
+        if self.config.owner_public != own && matches!(credential, Credential::Recovery(_)) {
             return Err(Error::WrongKey);
         }
         // The public keys come from the root key; the config only repeats them.

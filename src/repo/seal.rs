@@ -17,6 +17,15 @@ const CHAIN_LOG: u32 = 15;
 /// Largest window that a frame may ask for: one block.
 const WINDOW_LOG_MAX: u32 = 24;
 
+/// Whether bytes are worth compressing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Squeeze {
+    /// Try.
+    Yes,
+    /// They look random: store them raw.
+    No,
+}
+
 /// Compresses blocks, one after the other.
 pub struct Packer {
     compressor: Compressor<'static>,
@@ -46,10 +55,10 @@ impl Packer {
     }
 
     /// Packs a block: compressed, unless it would not shrink or is known not to.
-    pub fn pack(&mut self, raw: &[u8], squeeze: bool) -> Result<Packed, Error> {
+    pub fn pack(&mut self, raw: &[u8], squeeze: Squeeze) -> Result<Packed, Error> {
         // Room for the tag, so that sealing does not move the bytes.
         let spare = crate::crypto::seal::TAG_BYTES;
-        if squeeze {
+        if squeeze == Squeeze::Yes {
             let mut bytes = Vec::with_capacity(zstd::zstd_safe::compress_bound(raw.len()) + spare);
             self.compressor.compress_to_buffer(raw, &mut bytes).map_err(compression)?;
             if bytes.len() < raw.len() {

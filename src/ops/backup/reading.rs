@@ -11,7 +11,7 @@ use crate::format::listing::{Entry, Node};
 use crate::id::ChunkId;
 use crate::ops::backup::random::looks_random;
 use crate::repo::Repository;
-use crate::repo::write::Squeeze;
+use crate::repo::seal::Squeeze;
 use crate::source::{Content, Problem, Reader, Verdict};
 
 /// What may be in flight. Together these bound the memory of reading.
@@ -126,7 +126,9 @@ fn read(
         taken += filled as u64;
         bytes.truncate(start + filled);
         let last = filled < room;
-        let (mut cuts, used) = cut(chunker, &bytes, last);
+        // Unless these are the last bytes, a chunk may go on in the next piece.
+        let keep = if last { 1 } else { chunker.sizes().max as usize };
+        let (mut cuts, used) = cut(chunker, &bytes, keep);
         rest = bytes[used..].to_vec();
         bytes.truncate(used);
         name(keys, &bytes, &mut cuts);
@@ -145,9 +147,8 @@ fn piece_room(expected: u64, taken: u64, rest: usize) -> usize {
     if taken == 0 && expected > 0 { room.min(usize::try_from(left).unwrap_or(room)) } else { room }
 }
 
-/// Cuts off whole chunks. Unless these are the last bytes, the end is left for the next piece.
-fn cut(chunker: &Chunker, bytes: &[u8], last: bool) -> (Vec<Cut>, usize) {
-    let keep = if last { 1 } else { chunker.sizes().max as usize };
+/// Cuts off whole chunks as long as at least `keep` bytes are left.
+fn cut(chunker: &Chunker, bytes: &[u8], keep: usize) -> (Vec<Cut>, usize) {
     let mut cuts = Vec::with_capacity(bytes.len() / chunker.sizes().average as usize + 1);
     let mut at = 0;
     while bytes.len() - at >= keep {
