@@ -1,6 +1,7 @@
 //! Making and opening repositories.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::chunking::Sizes;
@@ -97,6 +98,7 @@ pub fn open(
         index: Arc::new(Mutex::new(index)),
         state: RwLock::new(Arc::new(State::default())),
         blocks: BlockCache::default(),
+        resurveyed: AtomicBool::new(false),
         memory: folder.map(|folder: PathBuf| folder.join("seen")),
         oddities,
     };
