@@ -17,7 +17,9 @@ fn a_number_is_new_once_until_it_is_taken_out() {
 #[test]
 fn prefixes_never_deny_what_was_put_in_and_rarely_claim_what_was_not() {
     let mut set = Prefixes::with_room(10_000);
-    (0..10_000).for_each(|number| drop(set.insert(&name(number))));
+    for number in 0..10_000 {
+        set.insert(&name(number));
+    }
     assert!((0..10_000).all(|number| set.may_have(&name(number))));
     let wrong = (10_000..20_000).filter(|&number| set.may_have(&name(number))).count();
     assert!(wrong < 200, "{wrong} of 10,000");

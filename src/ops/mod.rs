@@ -6,3 +6,7 @@ pub mod prune;
 pub mod retention;
 pub mod usage;
 pub mod walk;
+
+#[cfg(test)]
+#[path = "sample_tests.rs"]
+mod sample;

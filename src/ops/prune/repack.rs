@@ -18,9 +18,9 @@ use crate::progress::{Event, Observer, Units};
 use crate::repo::catalog::{Catalog, ask};
 use crate::repo::error::Error as RepoError;
 use crate::repo::read::verified;
-use crate::repo::seal::Unpacker;
+use crate::repo::seal::{Squeeze, Unpacker};
 use crate::repo::state::{Fate, State};
-use crate::repo::write::{Mode, Squeeze, Writer, Written};
+use crate::repo::write::{Mode, Writer, Written};
 use crate::storage::ErrorKind;
 
 /// A pack that was copied: its number, and the record blocks taken along.
