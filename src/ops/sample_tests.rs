@@ -20,7 +20,7 @@ use crate::repo::listing::{Chunks, ContentWriter, Entries, ListingWriter};
 use crate::repo::open::{self, NewRepository};
 use crate::repo::seal::Squeeze;
 use crate::repo::slots::Credential;
-use crate::repo::write::{Draft, Mode, Writer, commit};
+use crate::repo::write::{Draft, Mode, Writer, Written, commit};
 use crate::storage::memory::Memory;
 use crate::storage::{ObjectName, Storage};
 
@@ -120,21 +120,20 @@ pub fn contents(repo: &Repository, snapshot: SnapshotId) -> Result<Vec<(String, 
 
 pub fn back_up(repo: &Repository, memory: &Memory, number: i64, files: &[(&str, Vec<u8>)]) -> SnapshotId {
     let (bytes, written) = store(repo, memory, number, files);
-    let record = Record::decode(&bytes).unwrap();
-    let snapshot = repo.keys().snapshot_id(&bytes);
+    commit_stored(repo, number, &bytes, &written).unwrap()
+}
+
+pub fn commit_stored(repo: &Repository, number: i64, bytes: &[u8], written: &Written) -> Result<SnapshotId, Error> {
+    let record = Record::decode(bytes).unwrap();
+    let snapshot = repo.keys().snapshot_id(bytes);
     let series = repo.keys().series_id(&record.source, &record.host);
     let draft = Draft { snapshot, series, started: day(number), complete: true, parent: None };
-    commit(repo, &written, &draft, day(number), &|_| vec!["last".into()]).unwrap();
-    snapshot
+    commit(repo, written, &draft, day(number), &|_| vec!["last".into()])?;
+    Ok(snapshot)
 }
 
 /// All of a backup but the log entry: as a run leaves it that was killed.
-pub fn store(
-    repo: &Repository,
-    memory: &Memory,
-    number: i64,
-    files: &[(&str, Vec<u8>)],
-) -> (Vec<u8>, crate::repo::write::Written) {
+pub fn store(repo: &Repository, memory: &Memory, number: i64, files: &[(&str, Vec<u8>)]) -> (Vec<u8>, Written) {
     memory.set_time(UNIX_EPOCH + Duration::from_secs(day(number).seconds as u64));
     repo.refresh().unwrap();
     let catalog = Catalog::survey(repo).unwrap();

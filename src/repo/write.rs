@@ -493,8 +493,11 @@ pub fn commit(
         {
             return Err(Error::NoSnapshot(parent));
         }
-        let mut packs = written.packs.clone();
-        let (unnamed, rescue) = relied_on(repo, state, written.used.iter())?;
+        let (mut packs, known): (Vec<PackUse>, Vec<PackUse>) =
+            written.packs.iter().partition(|pack| state.fate(&pack.id).is_none());
+        // A run that took longer than a prune spares its packs may find them condemned.
+        let known = known.iter().map(|pack| &pack.id);
+        let (unnamed, rescue) = relied_on(repo, state, written.used.iter().chain(known))?;
         packs.extend(unnamed);
         Ok::<_, Error>(Some(Action::Snapshot(SnapshotAction {
             snapshot: draft.snapshot,
@@ -520,9 +523,11 @@ pub fn relied_on<'a>(
     for &id in packs {
         match state.fate(&id) {
             Some(Fate::Live) => {}
-            Some(Fate::Condemned { .. }) => rescue.push(id),
+            Some(Fate::Condemned { .. }) if state.pack(&id).is_some_and(|pack| pack.bytes > 0) => rescue.push(id),
             Some(Fate::Swept) => return Err(Error::PackSwept { pack: id }),
-            None => {
+            // Named for the first time, or condemned before any entry said how long it is.
+            fate => {
+                rescue.extend(fate.map(|_| id));
                 let row = index.pack_number(&id).and_then(|number| index.pack(number));
                 let row = row.ok_or(Error::PackLost { pack: id, problem: "missing".into() })?;
                 unnamed.push(PackUse { id, bytes: row.bytes, kind: row.kind });

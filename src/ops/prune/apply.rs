@@ -27,14 +27,24 @@ pub fn condemn(session: &mut Session<'_>, now: &dyn Fn() -> Time, report: &mut R
     Ok(())
 }
 
-/// Sweeps what was condemned long enough, unless a second look finds that something would be missing.
+/// Sweeps what was condemned long enough.
 pub fn sweep(session: &Session<'_>, now: &dyn Fn() -> Time, report: &mut Report) -> Result<(), Error> {
-    let repo = session.repo;
+    sweep_those(session.repo, &|state| due(state, session.options.grace, now()), now, report)
+}
+
+/// Sweeps packs that are condemned, unless a second look finds that something would be missing. Which ones is asked
+/// again at every head.
+pub fn sweep_those(
+    repo: &Repository,
+    which: &dyn Fn(&State) -> Vec<PackId>,
+    now: &dyn Fn() -> Time,
+    report: &mut Report,
+) -> Result<(), Error> {
     let mut swept = Vec::new();
     let mut listed = HashMap::new();
     repo.append::<Error>(now(), &mut |state| {
         refuse_damaged_log(state)?;
-        swept = due(state, session.options.grace, now());
+        swept = which(state);
         if swept.is_empty() {
             return Ok(None);
         }

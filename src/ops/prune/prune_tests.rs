@@ -1,9 +1,12 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::*;
 use crate::ops::sample::{self, Sample, day, name_of, noise};
 use crate::progress::Silent;
-use crate::storage::Storage;
+use crate::storage::memory::Memory;
+use crate::storage::{self, Storage};
 
 fn options(grace_days: u64) -> Options {
     let grace = Duration::from_secs(grace_days * 86_400);
@@ -222,4 +225,88 @@ fn a_damaged_log_stops_everything() {
     sample.reopen();
     let error = run(&sample.repo, &options(0), &|| day(3), &Silent).unwrap_err();
     assert!(matches!(error, Error::Repo(RepoError::LogDamaged { seq: 2, .. })), "{error}");
+}
+
+/// Runs full once so many packs have been put.
+struct Full {
+    memory: Memory,
+    packs_left: AtomicI64,
+}
+
+impl Storage for Full {
+    fn put_new(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<(), storage::Error> {
+        if name.as_str().starts_with(objects::PACKS) && self.packs_left.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            let (object, reason) = (name.to_string(), "no space left on device".into());
+            return Err(storage::Error { kind: ErrorKind::NoSpace, call: "write", object, reason });
+        }
+        self.memory.put_new(name, parts)
+    }
+
+    fn get(&self, name: &ObjectName, range: std::ops::Range<u64>) -> Result<Vec<u8>, storage::Error> {
+        self.memory.get(name, range)
+    }
+
+    fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, storage::Error> {
+        self.memory.get_whole(name, limit)
+    }
+
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(storage::ObjectInfo)) -> Result<(), storage::Error> {
+        self.memory.list(prefix, each)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), storage::Error> {
+        self.memory.delete(name)
+    }
+
+    fn barrier(&self) -> Result<(), storage::Error> {
+        self.memory.barrier()
+    }
+}
+
+#[test]
+fn what_was_freed_stays_freed_when_repacking_finds_no_space() {
+    for packs_left in 0..2 {
+        let mut sample = Sample::new();
+        let whole = sample.back_up(1, &files(&[1]));
+        let part = sample.back_up(2, &files(&[2, 3, 4]));
+        let kept = sample.back_up(3, &files(&[2]));
+        // Its page lies beside the record of a forgotten one, so that a tree pack is repacked, too.
+        let same = sample.back_up(3, &files(&[9]));
+        sample.back_up(4, &files(&[9]));
+        sample.forget(4, same);
+        sample.forget(4, whole);
+        sample.forget(4, part);
+        let before = sample.bytes();
+        let full = Full { memory: sample.memory.clone(), packs_left: AtomicI64::new(packs_left) };
+        let opened = crate::repo::open::open(Arc::new(full), &sample::credential(), None).unwrap();
+        let options = Options { max_unused_percent: 0.0, ..options(0) };
+        let report = run(&opened.0, &options, &|| day(4), &Silent).unwrap();
+        assert!(report.repack_failed.is_some(), "{report:?}");
+        assert!(report.deleted.bytes > 100_000 && sample.bytes() < before - 100_000);
+        assert!(report.notes.is_empty(), "{:?}", report.notes);
+        sample.reopen();
+        assert_eq!(sample.contents(kept).unwrap(), named(&files(&[2])));
+        assert_eq!(plan(&sample.repo, &options, day(4)).unwrap().spared, []);
+        assert_eq!(prune(&sample, 5, 0).repack_failed, None);
+        assert_eq!(sample.contents(kept).unwrap(), named(&files(&[2])));
+    }
+}
+
+/// A backup that took longer than prune spares what no entry names.
+#[test]
+fn a_slow_backup_takes_its_own_packs_back() {
+    let mut sample = Sample::new();
+    sample.back_up(1, &files(&[1]));
+    let slow = sample::open_memory(&sample.memory);
+    let (record, written) = sample::store(&slow, &sample.memory, 2, &files(&[2]));
+    assert_eq!(prune(&sample, 4, 7).condemned.packs, 2);
+    let late = sample::commit_stored(&slow, 4, &record, &written).unwrap();
+    sample.reopen();
+    assert_eq!(sample.contents(late).unwrap(), named(&files(&[2])));
+    assert_eq!(prune(&sample, 20, 0).plan.keep.len(), 4);
+    // And one whose packs are gone is told so.
+    let (record, written) = sample::store(&slow, &sample.memory, 21, &files(&[3]));
+    prune(&sample, 23, 0);
+    let error = sample::commit_stored(&slow, 23, &record, &written).unwrap_err();
+    assert!(matches!(error, RepoError::PackSwept { .. } | RepoError::PackLost { .. }), "{error}");
 }

@@ -11,7 +11,7 @@ use crate::format::{Kind, Time};
 use crate::id::PackId;
 use crate::index::PackNumber;
 use crate::ops::prune::plan::{Facts, Tally};
-use crate::ops::prune::{Error, Report, Session};
+use crate::ops::prune::{Error, Report, Session, apply};
 use crate::ops::usage::directory;
 use crate::ops::walk::Counting;
 use crate::progress::{Event, Observer, Units};
@@ -178,17 +178,24 @@ fn replaced(session: &Session<'_>, state: &State, copied: &[Copied], new: &[Pack
     Ok(replaced)
 }
 
-/// Gets rid of the packs of a repacking that ran out of space, as well as that goes: the next prune finds the rest.
+/// Gets rid of the packs of a repacking that ran out of space, as well as that goes: a later prune finds the rest.
 fn withdraw(session: &Session<'_>, before: &HashSet<PackId>, now: &dyn Fn() -> Time, report: &mut Report) {
     let repo = session.repo;
-    let rows: Vec<(PackId, u64)> = repo.index().packs().map(|row| (row.id, row.bytes)).collect();
-    let own: Vec<(PackId, u64)> = rows.into_iter().filter(|(id, _)| !before.contains(id)).collect();
-    let unnamed = |state: &State| own.iter().filter(|(id, _)| state.fate(id).is_none()).map(|(id, _)| *id).collect();
-    let condemned = repo.append::<RepoError>(now(), &mut |state| {
-        let packs: Vec<PackId> = unnamed(state);
-        Ok((!packs.is_empty()).then_some(Action::Condemn { packs }))
-    });
-    if condemned.is_err() {
-        report.notes.push("what repacking had written stays until a later prune".into());
+    let rows: Vec<PackId> = repo.index().packs().map(|row| row.id).collect();
+    let own: Vec<PackId> = rows.into_iter().filter(|id| !before.contains(id)).collect();
+    let fated = |state: &State, condemned: bool| -> Vec<PackId> {
+        let fits = |fate| if condemned { matches!(fate, Some(Fate::Condemned { .. })) } else { fate.is_none() };
+        own.iter().copied().filter(|id| fits(state.fate(id))).collect()
+    };
+    let attempt = |report: &mut Report| -> Result<(), Error> {
+        repo.append::<Error>(now(), &mut |state| {
+            let packs = fated(state, false);
+            Ok((!packs.is_empty()).then_some(Action::Condemn { packs }))
+        })?;
+        apply::sweep_those(repo, &|state| fated(state, true), now, report)?;
+        apply::delete_swept(repo, report)
+    };
+    if let Err(error) = attempt(report) {
+        report.notes.push(format!("what repacking had written stays until a later prune: {error}"));
     }
 }
