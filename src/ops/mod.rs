@@ -1,3 +1,4 @@
 //! The verbs: functions over a repository. The only place where source and repository meet.
 
 pub mod backup;
+pub mod restore;
