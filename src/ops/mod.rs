@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod bits;
 pub mod prune;
+pub mod restore;
 pub mod retention;
 pub mod usage;
 pub mod walk;
