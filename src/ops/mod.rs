@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod bits;
+pub mod browse;
 pub mod prune;
 pub mod restore;
 pub mod retention;
