@@ -6,6 +6,8 @@ pub mod check;
 pub mod prune;
 pub mod restore;
 pub mod retention;
+pub mod salvage;
+pub mod stats;
 pub mod usage;
 pub mod walk;
 
