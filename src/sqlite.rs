@@ -145,7 +145,7 @@ fn set_pragmas(connection: &Connection, place: Place<'_>, schema: &Schema, versi
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = {WAL_BYTES_MAX};"
         ))?,
         // Nobody else sees it, and nobody will after this process.
-        Place::Temporary => connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")?,
+        Place::Temporary => connection.execute_batch("PRAGMA synchronous = OFF;")?,
     }
     Ok(())
 }

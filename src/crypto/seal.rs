@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
-use x25519_dalek::{PublicKey, StaticSecret};
+use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
 use crate::crypto::Error;
@@ -42,7 +42,7 @@ impl Run {
         let secret = StaticSecret::from(*secret.expose());
         let public = PublicKey::from(&secret).to_bytes();
         let shared = secret.diffie_hellman(&PublicKey::from(keys.read_public()));
-        let key = run_key(shared.as_bytes(), shared.was_contributory(), &public, keys, repository)?;
+        let key = run_key(&shared, &public, keys, repository)?;
         Ok(Self { public, key, repository })
     }
 
@@ -60,17 +60,12 @@ impl Run {
     }
 }
 
-fn run_key(
-    shared: &[u8; 32],
-    contributory: bool,
-    public: &[u8; 32],
-    keys: &Keys,
-    repository: RepositoryId,
-) -> Result<Secret, Error> {
-    if !contributory {
+fn run_key(shared: &SharedSecret, public: &[u8; 32], keys: &Keys, repository: RepositoryId) -> Result<Secret, Error> {
+    if !shared.was_contributory() {
         return Err(Error::DegenerateKey);
     }
-    let material: [&[u8]; 5] = [shared, keys.shared().expose(), public, &keys.read_public(), repository.as_bytes()];
+    let material: [&[u8]; 5] =
+        [shared.as_bytes(), keys.shared().expose(), public, &keys.read_public(), repository.as_bytes()];
     Ok(Secret::new(hash::derive("larder v1 run", &material)))
 }
 
@@ -220,7 +215,7 @@ impl Opener {
             return Ok(key.clone());
         }
         let shared = self.keys.read().diffie_hellman(&PublicKey::from(public));
-        let key = run_key(shared.as_bytes(), shared.was_contributory(), &public, &self.keys, self.repository)?;
+        let key = run_key(&shared, &public, &self.keys, self.repository)?;
         if runs.len() >= RUN_KEYS_MAX {
             runs.clear();
         }

@@ -44,6 +44,9 @@ const STAMP: u64 = 1 << 5;
 const EXTENSION: u64 = 1 << 6;
 const KNOWN_FLAGS: u64 = (1 << 7) - 1;
 
+/// Extended attributes: names and values, sorted by name.
+pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Who owns an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Owner {
@@ -127,7 +130,7 @@ pub struct Entry {
     /// How many names its inode had.
     pub links: u64,
     /// Extended attributes, ACLs among them, by name.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub xattrs: Xattrs,
     /// A change stamp that the source defines.
     pub stamp: Vec<u8>,
     /// It changed while it was read: never reused by the next run.
@@ -532,9 +535,9 @@ fn take_extents(r: &mut Reader<'_>, file_bytes: u64) -> Result<Vec<Extent>, Reje
     Ok(extents)
 }
 
-fn take_xattrs(r: &mut Reader<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Reject> {
+fn take_xattrs(r: &mut Reader<'_>) -> Result<Xattrs, Reject> {
     let count = r.count("extended attributes", XATTRS_MAX)?;
-    let mut xattrs: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut xattrs = Xattrs::new();
     for _ in 0..count {
         let name = r.bytes("attribute name length", XATTR_NAME_BYTES_MAX)?.to_vec();
         let value = r.bytes("attribute length", XATTR_VALUE_BYTES_MAX)?.to_vec();

@@ -4,7 +4,8 @@
 //! in one pack predicts the next hits. Left out on purpose: opening them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::format::Kind;
 use crate::format::packs::Directory;
@@ -30,30 +31,27 @@ pub struct Opened {
     pub kind: Kind,
     /// The directory.
     pub directory: Arc<Directory>,
-    /// Entry numbers, found by the prefix; the next place is tried when one is taken.
-    table: Box<[u32]>,
+    /// Made with the second question: a random hit asks only once.
+    table: OnceLock<Box<[u32]>>,
+    was_asked: AtomicBool,
 }
 
 impl Opened {
     fn new(number: PackNumber, kind: Kind, directory: Arc<Directory>) -> Self {
-        let places = (directory.chunks.len() * 3 / 2 + 1).next_power_of_two();
-        let mut table = vec![NOTHING; places].into_boxed_slice();
-        for (entry, chunk) in directory.chunks.iter().enumerate() {
-            let mut at = prefix(&chunk.id) as usize & (places - 1);
-            while table[at] != NOTHING {
-                at = (at + 1) & (places - 1);
-            }
-            table[at] = entry as u32;
-        }
-        Self { number, kind, directory, table }
+        Self { number, kind, directory, table: OnceLock::new(), was_asked: AtomicBool::new(false) }
     }
 
     /// The first entry of a chunk.
     pub fn find(&self, id: &ChunkId) -> Option<u32> {
-        let mask = self.table.len() - 1;
+        let table = match self.table.get() {
+            Some(table) => table,
+            None if self.was_asked.swap(true, Ordering::Relaxed) => self.table.get_or_init(|| table(&self.directory)),
+            None => return self.directory.chunks.iter().position(|chunk| chunk.id == *id).map(|entry| entry as u32),
+        };
+        let mask = table.len() - 1;
         let mut at = prefix(id) as usize & mask;
-        while self.table[at] != NOTHING {
-            let entry = self.table[at];
+        while table[at] != NOTHING {
+            let entry = table[at];
             if self.directory.chunks[entry as usize].id == *id {
                 return Some(entry);
             }
@@ -65,6 +63,20 @@ impl Opened {
     fn weight(&self) -> usize {
         self.directory.chunks.len() + CHUNKS_PER_DIRECTORY
     }
+}
+
+/// Entry numbers, found by the prefix; the next place is tried when one is taken.
+fn table(directory: &Directory) -> Box<[u32]> {
+    let places = (directory.chunks.len() * 3 / 2 + 1).next_power_of_two();
+    let mut table = vec![NOTHING; places].into_boxed_slice();
+    for (entry, chunk) in directory.chunks.iter().enumerate() {
+        let mut at = prefix(&chunk.id) as usize & (places - 1);
+        while table[at] != NOTHING {
+            at = (at + 1) & (places - 1);
+        }
+        table[at] = entry as u32;
+    }
+    table
 }
 
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::sqlite;
 
 /// Bits set for a prefix; 7 times 9 bits are taken from one 64-bit hash.
 const PROBES: u32 = 7;
-/// Bits per row when the filter is full: about one false "maybe" in 200.
-const BITS_PER_ROW: u64 = 12;
+/// Bits per row when the filter is full: about one false "maybe" in 400.
+const BITS_PER_ROW: u64 = 14;
 /// One cache line.
 const BLOCK_BYTES: usize = 64;
 /// What is written and checked as one.
@@ -36,7 +36,7 @@ pub struct Filter {
 impl Filter {
     /// An empty filter with room for so many rows, and some more.
     pub fn with_room(rows: u64) -> Self {
-        let wanted = (rows + rows / 2) * BITS_PER_ROW / 8;
+        let wanted = (rows + rows / 3) * BITS_PER_ROW / 8;
         let slices = (wanted as usize).div_ceil(SLICE_BYTES).clamp(1, SLICES_MAX);
         Self { blocks: vec![Block([0; 8]); slices * SLICE_BLOCKS], dirty: vec![true; slices], rows: 0 }
     }

@@ -34,7 +34,8 @@ pub use crate::index::packs::{PackNumber, PackRow};
 
 /// Opens the sealed directory of a pack. Given by the layer above, which has the keys.
 pub trait DirectoryOpener: Send + Sync {
-    /// Opens `header`, the front of a pack: preamble and sealed directory. Must refuse one that was changed.
+    /// Opens `header`, the front of a pack: preamble and sealed directory. Must refuse one that was changed, and one
+    /// whose directory was sealed behind another preamble.
     fn open(&self, header: &[u8]) -> Result<Directory, Reject>;
 }
 
@@ -260,3 +261,7 @@ fn open_file(dir: &Path, repository: &RepositoryId) -> Option<(Store, Vec<Stored
 #[cfg(test)]
 #[path = "mod_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "damage_tests.rs"]
+mod damage_tests;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::format::Kind;
+use crate::format::packs::PREAMBLE_BYTES;
 use crate::id::{ChunkId, PackId, RepositoryId};
 use crate::sqlite::{self, Place, Schema};
 
@@ -61,9 +62,10 @@ pub fn prefix(id: &ChunkId) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// What a header hashes to.
+/// Ties a header to its pack. The preamble is enough: it determines the key that vouches for the rest.
 pub fn header_hash(header: &[u8]) -> HeaderHash {
-    tag("larder index header", &[header])
+    let preamble = header.get(..PREAMBLE_BYTES).unwrap_or(header);
+    tag("larder index header", &[&(header.len() as u64).to_le_bytes(), preamble])
 }
 
 /// A checksum against flipped bits, not against an enemy.

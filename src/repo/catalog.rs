@@ -132,10 +132,7 @@ impl Catalog {
 const MENDS_MAX: u32 = 64;
 
 /// Asks the index, and mends it from the repository when it proves damaged: it is a cache.
-pub fn ask<T>(
-    repo: &Repository,
-    question: &mut dyn FnMut(&mut Index) -> Result<T, index::Error>,
-) -> Result<T, Error> {
+pub fn ask<T>(repo: &Repository, question: &mut dyn FnMut(&mut Index) -> Result<T, index::Error>) -> Result<T, Error> {
     for _ in 0..MENDS_MAX {
         let result = question(&mut repo.index());
         match result {

@@ -16,6 +16,7 @@ pub mod state;
 pub mod write;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::crypto::hash;
@@ -40,6 +41,8 @@ pub struct Repository {
     index: Arc<Mutex<Index>>,
     state: RwLock<Arc<State>>,
     blocks: BlockCache,
+    /// Whether the index was made anew because it did not know a chunk.
+    resurveyed: AtomicBool,
     /// Where the client remembers the newest log entry it has seen.
     memory: Option<PathBuf>,
     /// What was odd at opening: a copy of the config or of a slot that had to stand in.

@@ -1,6 +1,7 @@
 //! Making and opening repositories.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::chunking::Sizes;
@@ -97,6 +98,7 @@ pub fn open(
         index: Arc::new(Mutex::new(index)),
         state: RwLock::new(Arc::new(State::default())),
         blocks: BlockCache::default(),
+        resurveyed: AtomicBool::new(false),
         memory: folder.map(|folder: PathBuf| folder.join("seen")),
         oddities,
     };
@@ -118,7 +120,7 @@ fn unlock(storage: &dyn Storage, candidate: Unchecked, credential: &Credential) 
         if recovering { slots::Slots::default() } else { slots::read_slots(storage, candidate.config.repository)? };
     let root = slots::unlock(&found, credential)?;
     let keys = Arc::new(Keys::new(&root));
-    let config = candidate.check(&keys, recovering)?;
+    let config = candidate.check(&keys, credential)?;
     Ok(Unlocked { config, keys, root, oddities: found.oddities })
 }
 
@@ -130,9 +132,9 @@ struct Unchecked {
 }
 
 impl Unchecked {
-    fn check(self, keys: &Keys, recovering: bool) -> Result<Config, Error> {
+    fn check(self, keys: &Keys, credential: &Credential) -> Result<Config, Error> {
         let own = keys.signer().public();
-        if self.config.owner_public != own && recovering {
+        if self.config.owner_public != own && matches!(credential, Credential::Recovery(_)) {
             return Err(Error::WrongKey);
         }
         // The public keys come from the root key; the config only repeats them.

@@ -1,6 +1,7 @@
 //! Reading: locate a chunk, open its block, verify its id. Always all three.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::crypto::seal::PackKey;
@@ -10,7 +11,7 @@ use crate::format::record::{Envelope, Record};
 use crate::format::{Kind, Reject, objects};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::index::{Location, PackNumber};
-use crate::repo::catalog::ask;
+use crate::repo::catalog::{Catalog, ask};
 use crate::repo::error::Error;
 use crate::repo::seal::Unpacker;
 use crate::repo::state::{Fate, Snapshot};
@@ -136,12 +137,26 @@ impl Repository {
 
     /// Where a chunk is: in any pack that is not swept.
     pub fn locate(&self, kind: Kind, id: &ChunkId) -> Result<Location, Error> {
+        if let Some(found) = self.locate_once(kind, id)? {
+            return Ok(found);
+        }
+        // The index is a cache, and may have forgotten. Before a chunk counts as missing, it is made anew, once.
+        if !self.resurveyed.swap(true, Ordering::Relaxed) {
+            self.index().clear()?;
+            Catalog::survey(self)?;
+            if let Some(found) = self.locate_once(kind, id)? {
+                return Ok(found);
+            }
+        }
+        Err(Error::MissingChunk { kind, id: *id })
+    }
+
+    fn locate_once(&self, kind: Kind, id: &ChunkId) -> Result<Option<Location>, Error> {
         let state = self.state();
-        let found = ask(self, &mut |index| match index.locate(kind, id, &|_| true)? {
+        ask(self, &mut |index| match index.locate(kind, id, &|_| true)? {
             Some(found) if !is_swept(&state, index, found.pack) => Ok(Some(found)),
             _ => Ok(index.copies(kind, id)?.into_iter().find(|copy| !is_swept(&state, index, copy.pack))),
-        })?;
-        found.ok_or(Error::MissingChunk { kind, id: *id })
+        })
     }
 
     /// Reads a page, through the cache. Tries every copy before it gives up.
@@ -222,4 +237,3 @@ impl Repository {
 fn is_swept(state: &crate::repo::state::State, index: &crate::index::Index, pack: PackNumber) -> bool {
     index.pack(pack).is_none_or(|row| state.fate(&row.id) == Some(Fate::Swept))
 }
-

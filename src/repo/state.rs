@@ -154,7 +154,7 @@ impl State {
             let Some(&at) = self.by_id.get(&change.snapshot) else { continue };
             let snapshot = &mut self.snapshots[at];
             let was_live = snapshot.is_live();
-            change.remove.iter().for_each(|tag| drop(snapshot.tags.remove(tag)));
+            snapshot.tags.retain(|tag| !change.remove.contains(tag));
             snapshot.tags.extend(change.add.iter().cloned());
             match (was_live, snapshot.is_live()) {
                 (true, false) => snapshot.forgotten = Some((seq, time)),

@@ -22,7 +22,7 @@ use crate::index::{self, Index, PackNumber};
 use crate::repo::catalog::Catalog;
 use crate::repo::error::Error;
 use crate::repo::pack::{BlockInfo, FinishedPack, OpenPack};
-use crate::repo::seal::{Packer, place};
+use crate::repo::seal::{Packer, Squeeze, place};
 use crate::repo::state::{Fate, State};
 use crate::repo::{Repository, object};
 use crate::storage::{ErrorKind, Storage};
@@ -33,15 +33,6 @@ pub const DATA_BLOCK_BYTES: usize = 4 << 20;
 pub const RAW_BLOCK_BYTES: usize = 1 << 20;
 /// A block of pages: small, so that reading one page is cheap.
 pub const TREE_BLOCK_BYTES: usize = 512 << 10;
-
-/// Whether a chunk is worth compressing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Squeeze {
-    /// Try.
-    Yes,
-    /// It looks random: store it raw.
-    No,
-}
 
 /// Whether a writer stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +57,7 @@ pub enum Stored {
 
 struct Job {
     kind: Kind,
-    squeeze: bool,
+    squeeze: Squeeze,
     raw: Vec<u8>,
     chunks: Vec<(ChunkId, u32)>,
 }
@@ -228,7 +219,8 @@ impl Writer {
             return Ok(());
         }
         let kind = if builder == 2 { Kind::Tree } else { Kind::Data };
-        let job = Job { kind, squeeze: builder != 1, raw, chunks };
+        let squeeze = if builder == 1 { Squeeze::No } else { Squeeze::Yes };
+        let job = Job { kind, squeeze, raw, chunks };
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if sent { self.shared.check() } else { Err(self.shared.take_failure()) }
     }
@@ -304,7 +296,7 @@ impl Shared {
         kind: Kind,
         mut info: BlockInfo,
         raw: &[u8],
-        squeeze: bool,
+        squeeze: Squeeze,
     ) -> Result<Option<OpenPack>, Error> {
         let packed = packer.pack(raw, squeeze)?;
         info.codec = packed.codec;
@@ -369,7 +361,9 @@ impl Shared {
             usable.accept(number);
         }
         let mut pending = lock(&self.pending);
-        pack.directory.chunks.iter().for_each(|chunk| drop(pending.remove(&chunk.id)));
+        for chunk in &pack.directory.chunks {
+            pending.remove(&chunk.id);
+        }
         Ok(())
     }
 }
@@ -415,7 +409,7 @@ impl Drained {
                 sealed_bytes: 0,
                 chunks: Vec::new(),
             };
-            if let Some(full) = shared.seal_block(&mut packer, Kind::Tree, info, record, true)? {
+            if let Some(full) = shared.seal_block(&mut packer, Kind::Tree, info, record, Squeeze::Yes)? {
                 shared.finish_pack(full, &self.shelf)?;
             }
             sealed_record = seal_record(&shared.run, record)?;

@@ -327,7 +327,11 @@ impl Walker<'_> {
     fn flush(&mut self) -> ControlFlow<()> {
         self.batch_bytes = 0;
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(Limits::BATCH_SLOTS));
-        if batch.is_empty() || self.slots.send(batch).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if batch.is_empty() || self.slots.send(batch).is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 }
 

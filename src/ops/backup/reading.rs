@@ -11,7 +11,7 @@ use crate::format::listing::{Entry, Node};
 use crate::id::ChunkId;
 use crate::ops::backup::random::looks_random;
 use crate::repo::Repository;
-use crate::repo::write::Squeeze;
+use crate::repo::seal::Squeeze;
 use crate::source::{Content, Problem, Reader, Verdict};
 
 /// What may be in flight. Together these bound the memory of reading.
@@ -20,6 +20,8 @@ pub struct Limits;
 impl Limits {
     /// Length of a piece of a file.
     pub const PIECE_BYTES: usize = 1 << 20;
+    /// Length of the first look at a file that says it is empty.
+    pub const FIRST_LOOK_BYTES: usize = 4 << 10;
     /// Pieces of one file waiting for the assembler.
     pub const PIECES: usize = 3;
     /// Files waiting for a reader.
@@ -126,7 +128,9 @@ fn read(
         taken += filled as u64;
         bytes.truncate(start + filled);
         let last = filled < room;
-        let (mut cuts, used) = cut(chunker, &bytes, last);
+        // Unless these are the last bytes, a chunk may go on in the next piece.
+        let keep = if last { 1 } else { chunker.sizes().max as usize };
+        let (mut cuts, used) = cut(chunker, &bytes, keep);
         rest = bytes[used..].to_vec();
         bytes.truncate(used);
         name(keys, &bytes, &mut cuts);
@@ -138,16 +142,20 @@ fn read(
     }
 }
 
-/// How much to read next: all of a small file and a byte more, to see its end.
+/// How much to read next: all of a small file and a byte more, to see its end. The first look at what may be empty,
+/// or a stream of unknown length, is short, because room must be cleared.
 fn piece_room(expected: u64, taken: u64, rest: usize) -> usize {
-    let left = expected.saturating_sub(taken).saturating_add(1);
     let room = Limits::PIECE_BYTES - rest.min(Limits::PIECE_BYTES / 2);
-    if taken == 0 && expected > 0 { room.min(usize::try_from(left).unwrap_or(room)) } else { room }
+    let wanted = match (taken, expected) {
+        (0, 0) => Limits::FIRST_LOOK_BYTES,
+        (0, _) => usize::try_from(expected).unwrap_or(room).saturating_add(1),
+        _ => room,
+    };
+    room.min(wanted)
 }
 
-/// Cuts off whole chunks. Unless these are the last bytes, the end is left for the next piece.
-fn cut(chunker: &Chunker, bytes: &[u8], last: bool) -> (Vec<Cut>, usize) {
-    let keep = if last { 1 } else { chunker.sizes().max as usize };
+/// Cuts off whole chunks as long as at least `keep` bytes are left.
+fn cut(chunker: &Chunker, bytes: &[u8], keep: usize) -> (Vec<Cut>, usize) {
     let mut cuts = Vec::with_capacity(bytes.len() / chunker.sizes().average as usize + 1);
     let mut at = 0;
     while bytes.len() - at >= keep {
