@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod bits;
+pub mod browse;
 pub mod cat;
 pub mod check;
 pub mod prune;
