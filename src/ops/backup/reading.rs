@@ -20,6 +20,8 @@ pub struct Limits;
 impl Limits {
     /// Length of a piece of a file.
     pub const PIECE_BYTES: usize = 1 << 20;
+    /// Length of the first look at a file that says it is empty.
+    pub const FIRST_LOOK_BYTES: usize = 4 << 10;
     /// Pieces of one file waiting for the assembler.
     pub const PIECES: usize = 3;
     /// Files waiting for a reader.
@@ -140,11 +142,16 @@ fn read(
     }
 }
 
-/// How much to read next: all of a small file and a byte more, to see its end.
+/// How much to read next: all of a small file and a byte more, to see its end. The first look at what may be empty,
+/// or a stream of unknown length, is short, because room must be cleared.
 fn piece_room(expected: u64, taken: u64, rest: usize) -> usize {
-    let left = expected.saturating_sub(taken).saturating_add(1);
     let room = Limits::PIECE_BYTES - rest.min(Limits::PIECE_BYTES / 2);
-    if taken == 0 && expected > 0 { room.min(usize::try_from(left).unwrap_or(room)) } else { room }
+    let wanted = match (taken, expected) {
+        (0, 0) => Limits::FIRST_LOOK_BYTES,
+        (0, _) => usize::try_from(expected).unwrap_or(room).saturating_add(1),
+        _ => room,
+    };
+    room.min(wanted)
 }
 
 /// Cuts off whole chunks as long as at least `keep` bytes are left.
