@@ -4,7 +4,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use larder::format::record::ListingRoot;
-use larder::id::SnapshotId;
 use larder::ops::select::{self, Forgotten, Selected};
 use larder::repo::Repository;
 
@@ -23,11 +22,6 @@ impl Chosen {
     pub fn new(repo: &Repository, text: &OsStr) -> Result<Self, Failure> {
         let (snapshot, path) = split(text)?;
         Ok(Self { selected: select::snapshot(repo, &snapshot, Forgotten::Refuse)?, path })
-    }
-
-    /// The snapshot's name.
-    pub fn id(&self) -> SnapshotId {
-        self.selected.snapshot.id
     }
 
     /// Its listing.

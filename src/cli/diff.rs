@@ -98,6 +98,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         .filter(|(_, number)| *number > 0)
         .map(|(change, number)| format!("{} {}", count(number), words(*change).1))
         .collect();
-    session.out.say(if parts.is_empty() { "no difference".into() } else { parts.join(", ") })?;
+    session.out.aside(if parts.is_empty() { "no difference".into() } else { parts.join(", ") })?;
     Ok(Exit::Done)
 }

@@ -1,5 +1,6 @@
 //! Durations as people write them: `7d`, `12h`, `1w`, `3m`, `1y`, `0s`.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -47,6 +48,21 @@ impl FromStr for Length {
             return Err(format!("{text} is longer than anything lasts"));
         }
         Ok(Self { number, unit })
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::Second => "second",
+            Unit::Hour => "hour",
+            Unit::Day => "day",
+            Unit::Week => "week",
+            Unit::Month => "month",
+            Unit::Year => "year",
+        };
+        let ending = if self.number == 1 { "" } else { "s" };
+        write!(f, "{} {unit}{ending}", self.number)
     }
 }
 

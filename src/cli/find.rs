@@ -70,12 +70,12 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
                 Break(())
             }
         }
-    });
+    })?;
     if let Some(failure) = failed {
         return Err(failure);
     }
     lines.end()?;
-    session.out.say(format!("{} in {}", plural(searched.found, "entry"), plural(searched.snapshots, "snapshot")))?;
+    session.out.aside(format!("{} in {}", plural(searched.found, "entry"), plural(searched.snapshots, "snapshot")))?;
     for (snapshot, error) in &searched.damaged {
         session.out.warning(format!("a part of snapshot {} cannot be read: {error}", snapshot.short()));
     }

@@ -89,6 +89,15 @@ impl Output {
         if self.voice == Voice::Quiet || self.form == Form::Json { Ok(()) } else { self.line(text) }
     }
 
+    /// How many there were, and the like: on standard error, so that who counts lines counts only the answer.
+    pub fn aside(&mut self, text: impl Display) -> Result<(), Failure> {
+        self.flush()?;
+        if self.voice == Voice::Normal && self.form == Form::Text {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+        Ok(())
+    }
+
     /// The answer as JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         if self.closed {

@@ -125,7 +125,7 @@ fn answer(row: &Row) -> Answer<'_> {
 
 fn show(session: &mut Session, rows: &[Row], forgotten: bool) -> Result<(), Failure> {
     if rows.is_empty() {
-        return session.out.say(if forgotten { "nothing is forgotten" } else { "no snapshots" });
+        return session.out.aside(if forgotten { "nothing is forgotten" } else { "no snapshots" });
     }
     let last = if forgotten { "can come back until" } else { "tags" };
     let mut table = Table::new(&[
@@ -161,5 +161,5 @@ fn show(session: &mut Session, rows: &[Row], forgotten: bool) -> Result<(), Fail
     for line in table.lines() {
         session.out.line(line)?;
     }
-    session.out.say(plural(rows.len() as u64, "snapshot"))
+    session.out.aside(plural(rows.len() as u64, "snapshot"))
 }
