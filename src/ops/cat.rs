@@ -101,10 +101,7 @@ pub fn cat(
 }
 
 /// The next chunks of the file and where they are, up to the first that is nowhere.
-fn plan(
-    chunks: &mut Chunks<'_>,
-    locator: &mut Locator<'_>,
-) -> Result<(Vec<Placement>, Option<RepoError>), RepoError> {
+fn plan(chunks: &mut Chunks<'_>, locator: &mut Locator<'_>) -> Result<(Vec<Placement>, Option<RepoError>), RepoError> {
     let (mut placements, mut lost) = (Vec::new(), None);
     while placements.len() < PLACEMENTS_MAX {
         match chunks.next() {
@@ -307,9 +304,7 @@ fn write_chunk(
     let Placement { id, pack, offset, bytes, .. } = *placement;
     let chunk = match block {
         Ok(block) => verified(repo, Kind::Data, block, offset, bytes, &id),
-        Err(reason) => {
-            Err(RepoError::Damaged { object: format!("{} chunk {id}", Kind::Data), reason: reason.clone() })
-        }
+        Err(reason) => Err(RepoError::Damaged { object: format!("{} chunk {id}", Kind::Data), reason: reason.clone() }),
     };
     match chunk {
         Ok(chunk) => stream.put(chunk),
