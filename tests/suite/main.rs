@@ -4,5 +4,6 @@
 mod support;
 
 mod architecture;
+mod reader;
 mod storage_contract;
 mod vectors;
