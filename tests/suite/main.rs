@@ -4,4 +4,7 @@
 mod support;
 
 mod architecture;
+mod crash;
+mod fail;
+mod recording;
 mod storage_contract;
