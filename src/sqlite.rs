@@ -3,10 +3,11 @@
 //! Promise: a database opened here carries the caller's application id and its newest schema, or the error says why
 //! not. Left out on purpose: what the tables are for, and what becomes of a file that is of no use.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 /// How long a call waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,6 +163,66 @@ fn migrate(connection: &mut Connection, schema: &Schema) -> Result<(), Error> {
         schema.migrations.len()
     ))?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// A map that moves to a temporary database when it grows beyond a limit.
+pub struct SpillMap {
+    memory: HashMap<Vec<u8>, Vec<u8>>,
+    bytes: usize,
+    bytes_max: usize,
+    spilled: Option<Connection>,
+}
+
+/// What an entry of a map takes besides its bytes.
+const MAP_ENTRY_BYTES: usize = 80;
+
+const SPILL_SCHEMA: Schema = Schema {
+    application_id: 0x4c52_5350,
+    migrations: &["CREATE TABLE pairs (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"],
+    cache_kib: 4096,
+};
+
+impl SpillMap {
+    /// An empty map, of which so many bytes stay in memory.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { memory: HashMap::new(), bytes: 0, bytes_max, spilled: None }
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Some(spilled) = &self.spilled else { return Ok(self.memory.get(key).cloned()) };
+        let mut find = spilled.prepare_cached("SELECT value FROM pairs WHERE key = ?1")?;
+        Ok(find.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    /// Sets the value of a key.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        if let Some(spilled) = &self.spilled {
+            return insert(spilled, key, value);
+        }
+        let old = self.memory.insert(key.to_vec(), value.to_vec());
+        let freed = old.map_or(0, |old| key.len() + old.len() + MAP_ENTRY_BYTES);
+        self.bytes = self.bytes + key.len() + value.len() + MAP_ENTRY_BYTES - freed;
+        if self.bytes > self.bytes_max { self.spill() } else { Ok(()) }
+    }
+
+    fn spill(&mut self) -> Result<(), Error> {
+        let mut connection = open(Place::Temporary, &SPILL_SCHEMA)?;
+        let transaction = connection.transaction()?;
+        for (key, value) in self.memory.drain() {
+            insert(&transaction, &key, &value)?;
+        }
+        transaction.commit()?;
+        self.memory = HashMap::new();
+        self.spilled = Some(connection);
+        Ok(())
+    }
+}
+
+fn insert(connection: &Connection, key: &[u8], value: &[u8]) -> Result<(), Error> {
+    let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO pairs (key, value) VALUES (?1, ?2)")?;
+    insert.execute([key, value])?;
     Ok(())
 }
 

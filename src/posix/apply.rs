@@ -71,7 +71,8 @@ impl ApplyOptions {
         self.rights == Rights::Root
     }
 
-    fn wanted_owner(&self, entry: &Entry) -> Option<(u32, u32)> {
+    /// The ids that an entry should get; `None` if it is not ours to say.
+    pub fn wanted_owner(&self, entry: &Entry) -> Option<(u32, u32)> {
         match (self.rights, self.owners) {
             (Rights::User, _) | (_, Owners::Ignore) => None,
             (Rights::Root, Owners::AsStored) => Some(self.ids.ids(&entry.owner)),

@@ -319,15 +319,25 @@ pub struct Chunks<'r> {
     repo: &'r Repository,
     stack: Vec<std::vec::IntoIter<ContentRoot>>,
     leaf: std::vec::IntoIter<ChunkRef>,
+    lost_bytes: u64,
 }
 
 impl<'r> Chunks<'r> {
     /// All chunks of a content.
     pub fn new(repo: &'r Repository, content: &Content) -> Self {
         match content {
-            Content::Inline(chunks) => Self { repo, stack: Vec::new(), leaf: chunks.clone().into_iter() },
-            Content::Paged(root) => Self { repo, stack: vec![vec![*root].into_iter()], leaf: Vec::new().into_iter() },
+            Content::Inline(chunks) => Self::at(repo, Vec::new(), chunks.clone()),
+            Content::Paged(root) => Self::at(repo, vec![vec![*root].into_iter()], Vec::new()),
         }
+    }
+
+    fn at(repo: &'r Repository, stack: Vec<std::vec::IntoIter<ContentRoot>>, leaf: Vec<ChunkRef>) -> Self {
+        Self { repo, stack, leaf: leaf.into_iter(), lost_bytes: 0 }
+    }
+
+    /// How many bytes of content lie under the pages that could not be read so far.
+    pub fn lost_bytes(&self) -> u64 {
+        self.lost_bytes
     }
 
     fn descend(&mut self, item: &ContentRoot) -> Result<(), Error> {
@@ -363,6 +373,7 @@ impl Iterator for Chunks<'_> {
             match self.stack.last_mut()?.next() {
                 Some(item) => {
                     if let Err(error) = self.descend(&item) {
+                        self.lost_bytes += item.bytes;
                         return Some(Err(error));
                     }
                 }

@@ -177,7 +177,8 @@ impl Repository {
         }
     }
 
-    fn chunk_at(&self, kind: Kind, chunk: &ChunkRef, at: Location) -> Result<Vec<u8>, Error> {
+    /// Reads one chunk from one place, through the cache.
+    pub fn chunk_at(&self, kind: Kind, chunk: &ChunkRef, at: Location) -> Result<Vec<u8>, Error> {
         let block = self.cached_block(at.pack, at.block)?;
         if at.bytes != chunk.bytes {
             return Err(Error::MissingChunk { kind, id: chunk.id });

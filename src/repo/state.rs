@@ -168,7 +168,11 @@ impl State {
         for pack in packs {
             // A name is never used twice, so an entry that names a known pack changes nothing.
             let named = Pack { bytes: pack.bytes, kind: pack.kind, fate: Fate::Live };
-            self.packs.entry(pack.id).or_insert(named);
+            let known = self.packs.entry(pack.id).or_insert(named);
+            if known.bytes == 0 {
+                // Condemned before any entry named it: now its length is known.
+                *known = Pack { fate: known.fate, ..named };
+            }
         }
     }
 

@@ -57,6 +57,7 @@ pub enum Stored {
 
 struct Job {
     kind: Kind,
+    block: BlockKind,
     squeeze: Squeeze,
     raw: Vec<u8>,
     chunks: Vec<(ChunkId, u32)>,
@@ -220,7 +221,16 @@ impl Writer {
         }
         let kind = if builder == 2 { Kind::Tree } else { Kind::Data };
         let squeeze = if builder == 1 { Squeeze::No } else { Squeeze::Yes };
-        let job = Job { kind, squeeze, raw, chunks };
+        self.send(Job { kind, block: BlockKind::Chunks, squeeze, raw, chunks })
+    }
+
+    /// Stores a snapshot's record once more, as a block of a tree pack: for repacking.
+    pub fn record(&mut self, raw: Vec<u8>) -> Result<(), Error> {
+        let squeeze = Squeeze::Yes;
+        self.send(Job { kind: Kind::Tree, block: BlockKind::Record, squeeze, raw, chunks: Vec::new() })
+    }
+
+    fn send(&mut self, job: Job) -> Result<(), Error> {
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if sent { self.shared.check() } else { Err(self.shared.take_failure()) }
     }
@@ -277,7 +287,7 @@ impl Shared {
 
     fn seal_job(&self, packer: &mut Packer, job: Job, shelf: &Sender<FinishedPack>) -> Result<(), Error> {
         let info = BlockInfo {
-            kind: BlockKind::Chunks,
+            kind: job.block,
             codec: crate::format::packs::Codec::Raw,
             raw_bytes: job.raw.len() as u32,
             sealed_bytes: 0,
@@ -483,8 +493,11 @@ pub fn commit(
         {
             return Err(Error::NoSnapshot(parent));
         }
-        let mut packs = written.packs.clone();
-        let (unnamed, rescue) = relied_on(repo, state, written.used.iter())?;
+        let (mut packs, known): (Vec<PackUse>, Vec<PackUse>) =
+            written.packs.iter().partition(|pack| state.fate(&pack.id).is_none());
+        // A run that took longer than a prune spares its packs may find them condemned.
+        let known = known.iter().map(|pack| &pack.id);
+        let (unnamed, rescue) = relied_on(repo, state, written.used.iter().chain(known))?;
         packs.extend(unnamed);
         Ok::<_, Error>(Some(Action::Snapshot(SnapshotAction {
             snapshot: draft.snapshot,
@@ -510,9 +523,11 @@ pub fn relied_on<'a>(
     for &id in packs {
         match state.fate(&id) {
             Some(Fate::Live) => {}
-            Some(Fate::Condemned { .. }) => rescue.push(id),
+            Some(Fate::Condemned { .. }) if state.pack(&id).is_some_and(|pack| pack.bytes > 0) => rescue.push(id),
             Some(Fate::Swept) => return Err(Error::PackSwept { pack: id }),
-            None => {
+            // Named for the first time, or condemned before any entry said how long it is.
+            fate => {
+                rescue.extend(fate.map(|_| id));
                 let row = index.pack_number(&id).and_then(|number| index.pack(number));
                 let row = row.ok_or(Error::PackLost { pack: id, problem: "missing".into() })?;
                 unnamed.push(PackUse { id, bytes: row.bytes, kind: row.kind });

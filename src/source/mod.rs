@@ -6,10 +6,10 @@
 
 pub mod command;
 pub mod directory;
-mod exclude;
+pub mod exclude;
 mod file;
 mod folder;
-mod names;
+pub mod names;
 pub mod stream;
 mod targets;
 mod walk;

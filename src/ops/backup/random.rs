@@ -8,7 +8,7 @@ const LEN_MIN: usize = 2048;
 /// Whether bytes look random: a histogram of a sample is as flat as chance would make it.
 ///
 /// With 2048 samples over 256 values chance gives a chi-square of 255, give or take 23; text, code and most binary
-/// data give thousands. Compressed and encrypted data give what chance gives.
+/// data give thousands. Compressed and encrypted data give what chance gives, or little more.
 pub fn looks_random(bytes: &[u8]) -> bool {
     if bytes.len() < LEN_MIN {
         return false;
@@ -28,7 +28,8 @@ pub fn looks_random(bytes: &[u8]) -> bool {
     chi_square < CHI_SQUARE_MAX
 }
 
-const CHI_SQUARE_MAX: u64 = 420;
+/// Between chance and here at most 1 % would be saved (measured on pictures, music and packages).
+const CHI_SQUARE_MAX: u64 = 1000;
 
 #[cfg(test)]
 #[path = "random_tests.rs"]

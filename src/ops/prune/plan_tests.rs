@@ -1,0 +1,77 @@
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+fn pack(number: u8, standing: Standing) -> Facts {
+    let id = PackId::new([number; 32]);
+    Facts { id, kind: Kind::Data, bytes: 16 * MIB, standing, needed: false, used_bytes: 0, unused_bytes: 16 * MIB }
+}
+
+fn used(number: u8, bytes: u64, unused_bytes: u64) -> Facts {
+    let used_bytes = bytes - unused_bytes;
+    Facts { bytes, needed: true, used_bytes, unused_bytes, ..pack(number, Standing::Live) }
+}
+
+fn at(seconds: u64) -> Time {
+    Time { seconds: seconds as i64, nanos: 0 }
+}
+
+fn limits(grace_days: u64, max_unused_percent: f64) -> Limits {
+    Limits { grace: Duration::from_secs(grace_days * 86_400), max_unused_percent }
+}
+
+fn numbers(packs: &[Facts]) -> Vec<u8> {
+    packs.iter().map(|pack| pack.id.as_bytes()[0]).collect()
+}
+
+#[test]
+fn each_pack_goes_where_its_standing_says() {
+    let facts = [
+        pack(1, Standing::Live),
+        used(2, 16 * MIB, 0),
+        pack(3, Standing::Condemned { at: at(0) }),
+        pack(4, Standing::Condemned { at: at(86_400) }),
+        pack(5, Standing::Unnamed { stored_at: at(6 * 86_400) }),
+        pack(6, Standing::Unnamed { stored_at: at(6 * 86_400 + 1) }),
+        pack(7, Standing::Swept),
+        pack(8, Standing::Lost),
+    ];
+    let plan = decide(facts, &limits(7, 10.0), at(7 * 86_400));
+    assert_eq!(numbers(&plan.condemn), [1, 5, 8]);
+    assert_eq!(numbers(&plan.keep), [2]);
+    assert_eq!(numbers(&plan.sweep), [3]);
+    assert_eq!(numbers(&plan.waiting), [4]);
+    assert_eq!(numbers(&plan.spared), [6]);
+    assert_eq!(numbers(&plan.delete), [7]);
+    assert_eq!(plan.deleted(), Tally { packs: 2, bytes: 32 * MIB });
+    assert_eq!(plan.condemned(), Tally { packs: 3, bytes: 48 * MIB });
+}
+
+#[test]
+fn without_a_grace_period_clocks_do_not_matter_and_what_is_condemned_counts_as_deleted() {
+    let facts = [pack(1, Standing::Live), pack(2, Standing::Condemned { at: at(1_000_000) })];
+    let plan = decide(facts, &limits(0, 10.0), at(5));
+    assert_eq!(plan.deleted(), Tally { packs: 2, bytes: 32 * MIB });
+    assert_eq!(plan.condemned(), Tally::default());
+}
+
+#[test]
+fn the_worst_packs_are_repacked_until_little_enough_is_unused() {
+    let facts = [used(1, 16 * MIB, MIB), used(2, 16 * MIB, 8 * MIB), used(3, 16 * MIB, 2 * MIB)];
+    assert_eq!(numbers(&decide(facts, &limits(7, 25.0), at(0)).repack), [] as [u8; 0]);
+    let plan = decide(facts, &limits(7, 10.0), at(0));
+    assert_eq!(numbers(&plan.repack), [2]);
+    assert_eq!((plan.rewritten_bytes(), plan.unused_left()), (8 * MIB, 3 * MIB));
+    assert_eq!(numbers(&decide(facts, &limits(7, 0.0), at(0)).repack), [1, 2, 3]);
+    assert_eq!(numbers(&decide(facts, &limits(7, f64::NAN), at(0)).repack), [] as [u8; 0]);
+}
+
+#[test]
+fn small_packs_are_merged_where_there_are_many_of_one_kind() {
+    let data = |count: u8| (0..count).map(|number| used(number, MIB, 0));
+    let tree = (100..108).map(|number| Facts { kind: Kind::Tree, ..used(number, MIB, 0) });
+    assert!(decide(data(8).chain(tree.clone()), &limits(7, 10.0), at(0)).repack.is_empty());
+    let plan = decide(data(9).chain(tree), &limits(7, 10.0), at(0));
+    assert_eq!(numbers(&plan.repack), (0..9).collect::<Vec<u8>>());
+    assert_eq!(plan.keep.len(), 8);
+}
