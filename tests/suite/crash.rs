@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use crate::support::crashing::{Crashing, Stop, Unsynced};
-use crate::support::jobs::{Ground, Job, Outcome, copy_of};
+use crate::support::jobs::{Job, Outcome};
+use crate::support::past::{Ground, copy_of};
 use crate::support::repo::{Cache, Clock, create, open_in};
 use crate::support::{exhaustive, told};
 use larder::storage::memory::Memory;

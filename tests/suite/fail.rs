@@ -9,7 +9,8 @@ use std::sync::Arc;
 use larder::storage::ErrorKind;
 
 use crate::support::failing::{Failing, Fault, Lasts, Moment, Of};
-use crate::support::jobs::{Ground, Job, Outcome};
+use crate::support::jobs::{Job, Outcome};
+use crate::support::past::Ground;
 use crate::support::repo::Cache;
 use crate::support::{exhaustive, told};
 
@@ -45,7 +46,9 @@ fn count_calls(job: &Job, ground: &Ground) -> u64 {
     let memory = ground.memory();
     let clock = ground.clock.of(&memory);
     let failing = Arc::new(Failing::never(Arc::new(memory)));
-    assert_eq!(job.attempt(ground, failing.clone(), &Cache::None, &clock), Outcome::Done);
+    let cache = ground.cache();
+    let outcome = job.attempt(ground, failing.clone(), &Cache::In(cache.path().to_owned()), &clock);
+    assert_eq!(outcome, Outcome::Done, "{}", job.name);
     failing.calls()
 }
 

@@ -3,25 +3,24 @@
 //! Promise: `Job::judge` says what may be there after any interruption: never less than what the job leaves alone, never
 //! more than what it makes. Left out on purpose: how a job is interrupted.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use larder::crypto::keys::RootKey;
 use larder::crypto::secret::Secret;
 use larder::crypto::slot::Stretch;
 use larder::format::log::{Action, TagAction, TagChange};
+use larder::ops::prune;
+use larder::progress::Silent;
 use larder::repo::Repository;
 use larder::repo::catalog::Catalog;
 use larder::repo::error::Error;
 use larder::repo::slots::{self, Credential};
+use larder::repo::state::Snapshot;
 use larder::storage::Storage;
-use larder::storage::memory::{Image, Memory};
+use larder::storage::memory::Memory;
 
-use crate::support::repo::{Cache, Clock, HOUR, Known, TestRepo, backup, open_in};
-use crate::support::tree::{Tree, noise, text};
-
-/// Names of snapshots.
-pub type Names = &'static [&'static str];
+use crate::support::past::{Ground, MONDAY, Names, OTHER, TUESDAY, WEDNESDAY, past, past_with};
+use crate::support::repo::{Cache, Clock, DAY, backup, open_in};
 
 /// What somebody does to a repository.
 pub struct Job {
@@ -32,47 +31,6 @@ pub struct Job {
     /// The snapshots live before, and after it succeeded.
     pub before: Names,
     pub after: Names,
-}
-
-/// A repository with a past, from which a job begins as often as a test wants.
-pub struct Ground {
-    pub image: Image,
-    pub known: Known,
-    pub root: RootKey,
-    pub clock: Clock,
-    cache: tempfile::TempDir,
-}
-
-impl Ground {
-    /// The repository as the job finds it, in a memory of its own.
-    pub fn memory(&self) -> Memory {
-        Memory::from_image(self.image.clone())
-    }
-
-    /// The client's cache as the job finds it, in a folder of its own.
-    pub fn cache(&self) -> tempfile::TempDir {
-        copy_of(&self.cache)
-    }
-}
-
-/// A folder with all that is in another.
-pub fn copy_of(folder: &tempfile::TempDir) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    copy_folder(folder.path(), copy.path());
-    copy
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 impl Job {
@@ -124,56 +82,10 @@ pub fn no_damage(repo: &Repository) {
     assert!(faults.is_empty(), "faults: {faults:?}");
 }
 
-pub const MONDAY: &str = "monday";
-pub const TUESDAY: &str = "tuesday";
-pub const WEDNESDAY: &str = "wednesday";
-
-pub fn monday() -> Tree {
-    Tree::new()
-        .file("docs/plan", text(1, 12_000), 100)
-        .file("docs/old", text(2, 8_000), 100)
-        .file("noise", noise(3, 6_000), 100)
-        .symlink("latest", "docs/plan", 100)
-}
-
-/// Shares `docs/plan` with monday.
-pub fn tuesday() -> Tree {
-    monday().without("docs/old").file("noise", noise(4, 5_000), 200).file("docs/new", text(5, 9_000), 200)
-}
-
-/// Shares something with both; `docs/old` comes back.
-pub fn wednesday() -> Tree {
-    tuesday().file("docs/old", text(2, 8_000), 300).file("more", text(6, 3_000), 300)
-}
-
-/// A repository in which these were backed up, one hour after the other.
-pub fn past(names: Names) -> Ground {
-    past_with(names, |_, _| {})
-}
-
-/// The same, and something was done to it afterwards.
-pub fn past_with(names: Names, then: impl FnOnce(&TestRepo, &Repository)) -> Ground {
-    let test = TestRepo::new();
-    let cache = tempfile::tempdir().unwrap();
-    let mut known = Known::default();
-    for (name, tree) in [(MONDAY, monday()), (TUESDAY, tuesday()), (WEDNESDAY, wednesday())] {
-        known.put(name, &tree);
-    }
-    let repo = test.open_with(&Cache::In(cache.path().to_owned()));
-    for name in names {
-        test.clock.advance(HOUR);
-        test.backup(&repo, name, known.get(name));
-    }
-    then(&test, &repo);
-    drop(repo);
-    test.clock.advance(HOUR);
-    Ground { image: test.memory.snapshot(), known, root: test.root, clock: test.clock, cache }
-}
-
 /// Takes all tags from the first live snapshot of this name.
 pub fn drop_tags(repo: &Repository, name: &str, clock: &Clock) -> Result<(), String> {
     let appended = repo.append::<Error>(clock.now(), &mut |state| {
-        let named = |s: &&larder::repo::state::Snapshot| repo.record(s).is_ok_and(|record| record.description == name);
+        let named = |s: &&Snapshot| repo.record(s).is_ok_and(|record| record.description == name);
         let Some(snapshot) = state.live().find(named) else { return Ok(None) };
         let remove = snapshot.tags.iter().cloned().collect();
         let change = TagChange { snapshot: snapshot.id, add: Vec::new(), remove };
@@ -189,7 +101,7 @@ fn back_up(ground: &Ground, name: &str, repo: &Repository, clock: &Clock) -> Res
 /// Calls a macro with the names of all jobs.
 macro_rules! every_job {
     ($macro:ident) => {
-        $macro! { first_backup second_backup unchanged_backup untag key_add }
+        $macro! { first_backup second_backup unchanged_backup untag key_add prune_at_once prune_with_grace sweep repack }
     };
 }
 pub(crate) use every_job;
@@ -245,5 +157,83 @@ pub fn key_add() -> Job {
         },
         before: &[MONDAY],
         after: &[MONDAY],
+    }
+}
+
+/// Prunes, and repacks what more than so many percent of are unused.
+pub fn prune(
+    repo: &Repository,
+    grace: Duration,
+    max_unused_percent: f64,
+    clock: &Clock,
+) -> Result<prune::Report, String> {
+    let options = prune::Options { grace, max_unused_percent, threads: 1 };
+    let now = || clock.now();
+    prune::run(repo, &options, &now, &Silent)
+        .map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
+}
+
+/// Two snapshots were forgotten, one of which shares something with one that stays.
+fn partly_forgotten() -> Ground {
+    past_with(&[OTHER, MONDAY, TUESDAY, WEDNESDAY], |test, repo| {
+        drop_tags(repo, OTHER, &test.clock).unwrap();
+        drop_tags(repo, MONDAY, &test.clock).unwrap();
+    })
+}
+
+pub fn prune_at_once() -> Job {
+    Job {
+        name: "prune at once",
+        prepare: partly_forgotten,
+        run: |_, repo, clock| {
+            let report = prune(repo, Duration::ZERO, 100.0, clock)?;
+            assert_eq!(report.repacked.packs, 0);
+            Ok(())
+        },
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
+
+pub fn prune_with_grace() -> Job {
+    Job {
+        name: "prune with grace",
+        prepare: partly_forgotten,
+        run: |_, repo, clock| {
+            let report = prune(repo, prune::Options::GRACE, 0.0, clock)?;
+            assert_eq!(report.swept.packs, 0);
+            Ok(())
+        },
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
+
+/// What an earlier prune condemned has had its time.
+pub fn sweep() -> Job {
+    Job {
+        name: "sweep",
+        prepare: || {
+            past_with(&[OTHER, MONDAY, TUESDAY, WEDNESDAY], |test, repo| {
+                drop_tags(repo, OTHER, &test.clock).unwrap();
+                drop_tags(repo, MONDAY, &test.clock).unwrap();
+                let report = prune(repo, prune::Options::GRACE, 100.0, &test.clock).unwrap();
+                assert!(report.condemned.packs > 1, "{report:?}");
+                test.clock.advance(8 * DAY);
+            })
+        },
+        run: |_, repo, clock| prune(repo, prune::Options::GRACE, 100.0, clock).map(drop),
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
+
+pub fn repack() -> Job {
+    Job {
+        name: "repack",
+        prepare: partly_forgotten,
+        run: |_, repo, clock| prune(repo, Duration::ZERO, 0.0, clock).map(drop),
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
     }
 }

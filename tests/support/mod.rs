@@ -7,6 +7,7 @@ pub mod crashing;
 pub mod failing;
 pub mod jobs;
 pub mod meanwhile;
+pub mod past;
 pub mod recording;
 pub mod repo;
 pub mod tree;
