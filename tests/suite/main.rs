@@ -4,6 +4,7 @@
 mod support;
 
 mod architecture;
+mod concurrency;
 mod crash;
 mod fail;
 mod recording;
