@@ -7,5 +7,6 @@ mod architecture;
 mod concurrency;
 mod crash;
 mod fail;
+mod protocol_model;
 mod recording;
 mod storage_contract;
