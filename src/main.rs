@@ -1,1 +1,9 @@
-fn main() {}
+//! larder's command line.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

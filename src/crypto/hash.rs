@@ -31,3 +31,19 @@ pub fn derive<const N: usize>(purpose: &str, material: &[&[u8]]) -> [u8; N] {
     hasher.finalize_xof().fill(&mut out);
     out
 }
+
+/// The hash of bytes that come piece by piece.
+#[derive(Debug, Default)]
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all of them.
+    pub fn finish(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}

@@ -2,9 +2,18 @@
 
 pub mod backup;
 pub mod bits;
+pub mod browse;
+pub mod cat;
+pub mod check;
+pub mod forget;
 pub mod prune;
 pub mod restore;
 pub mod retention;
+pub mod salvage;
+pub mod select;
+pub mod snapshots;
+pub mod stats;
+pub mod tag;
 pub mod usage;
 pub mod walk;
 

@@ -41,6 +41,11 @@ impl Marks {
         base != NO_BASE && self.bits.has(base + u64::from(entry))
     }
 
+    /// Whether anything of a pack was ever marked.
+    pub fn reaches(&self, pack: PackNumber) -> bool {
+        self.bases.get(pack.0 as usize).is_some_and(|base| *base != NO_BASE)
+    }
+
     /// Takes a mark away.
     pub fn remove(&mut self, pack: PackNumber, entry: u32) {
         if self.has(pack, entry) {

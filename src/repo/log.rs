@@ -50,6 +50,13 @@ impl Repository {
         Ok(state)
     }
 
+    /// Reads the whole log again from the storage, trusting nothing that the index has kept.
+    pub fn reread_log(&self) -> Result<State, Error> {
+        let mut state = State::default();
+        self.apply_listed(&mut state, &self.list_log()?)?;
+        Ok(state)
+    }
+
     fn list_log(&self) -> Result<BTreeMap<u64, u64>, Error> {
         let mut listed = BTreeMap::new();
         self.storage.list(objects::LOG, &mut |info| {

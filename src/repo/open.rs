@@ -137,6 +137,11 @@ impl Unchecked {
         if self.config.owner_public != own && matches!(credential, Credential::Recovery(_)) {
             return Err(Error::WrongKey);
         }
+        self.genuine(keys)
+    }
+
+    fn genuine(self, keys: &Keys) -> Result<Config, Error> {
+        let own = keys.signer().public();
         // The public keys come from the root key; the config only repeats them.
         let same = self.config.owner_public == own && self.config.read_public == keys.read_public();
         let signed = sign::verify(&own, SIGNATURE_DOMAIN, &[&self.signed], &self.signature);
@@ -176,6 +181,19 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
         }
     }
     if found.is_empty() { Err(damage.unwrap_or(Error::NotARepository)) } else { Ok((found, oddities)) }
+}
+
+/// Reads both copies of an open repository's config again, and says what is wrong with them.
+pub fn check_config(repo: &Repository) -> Result<Vec<String>, Error> {
+    let mut oddities = Vec::new();
+    for name in CONFIGS {
+        match read_config_copy(repo.storage.as_ref(), name).and_then(|copy| copy.genuine(&repo.keys)) {
+            Ok(config) if config == repo.config => {}
+            Ok(_) => oddities.push(format!("{name} is another repository's, or an older one")),
+            Err(error) => oddities.push(format!("{name}: {error}")),
+        }
+    }
+    Ok(oddities)
 }
 
 fn read_config_copy(storage: &dyn Storage, name: &str) -> Result<Unchecked, Error> {

@@ -126,13 +126,29 @@ impl Repository {
 
     /// Reads and opens one block. Its chunks are not verified yet: see [`verified`].
     pub fn open_block(&self, pack: &PackReader, block: u32, unpacker: &mut Unpacker) -> Result<Vec<u8>, Error> {
+        let sealed = self.sealed_block(pack, block)?;
+        self.open_sealed(pack, block, sealed, unpacker)
+    }
+
+    /// Reads one block as it is stored.
+    pub fn sealed_block(&self, pack: &PackReader, block: u32) -> Result<Vec<u8>, Error> {
         let entry = pack.block(block)?;
-        let name = object(objects::pack_name(&pack.id))?;
         let at = pack.blocks_at + entry.offset;
-        let sealed = self.storage.get(&name, at..at + u64::from(entry.sealed_bytes))?;
+        Ok(self.storage.get(&object(objects::pack_name(&pack.id))?, at..at + u64::from(entry.sealed_bytes))?)
+    }
+
+    /// Opens one block that was read before.
+    pub fn open_sealed(
+        &self,
+        pack: &PackReader,
+        block: u32,
+        sealed: Vec<u8>,
+        unpacker: &mut Unpacker,
+    ) -> Result<Vec<u8>, Error> {
+        let object = || format!("block {block} of {}", objects::pack_name(&pack.id));
         unpacker
-            .open(&pack.key, pack.kind, block, entry, sealed)
-            .map_err(|reject| Error::reject(format!("block {block} of {name}"), reject))
+            .open(&pack.key, pack.kind, block, pack.block(block)?, sealed)
+            .map_err(|reject| Error::reject(object(), reject))
     }
 
     /// Where a chunk is: in any pack that is not swept.

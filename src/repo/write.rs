@@ -447,6 +447,11 @@ impl Drained {
     }
 }
 
+/// Seals a record for the log anew, for a snapshot whose entry is lost.
+pub fn seal_for_log(repo: &Repository, record: &[u8]) -> Result<Vec<u8>, Error> {
+    seal_record(&Run::new(&repo.keys, repo.config.repository)?, record)
+}
+
 /// Seals a record for the log, as if it were the only block of a pack.
 fn seal_record(run: &Run, record: &[u8]) -> Result<Vec<u8>, Error> {
     let mut sealer = run.sealer()?;

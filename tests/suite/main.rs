@@ -10,3 +10,4 @@ mod fail;
 mod protocol_model;
 mod recording;
 mod storage_contract;
+mod vectors;

@@ -1,0 +1,305 @@
+//! What commands write: text for people or one JSON document, and how sizes, times and names look.
+//!
+//! Promise: a reader who goes away ends nothing and is no error: what is written after that is dropped.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use larder::format::Time;
+use larder::ops::retention::TIERS;
+
+use crate::cli::report::{Exit, Failure};
+
+/// Which form the answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Lines for people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// How much is said beside the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// Summaries, notes and progress too.
+    Normal,
+    /// Only what was asked for, warnings and errors.
+    Quiet,
+}
+
+/// Standard output, and remarks on standard error.
+pub struct Output {
+    form: Form,
+    voice: Voice,
+    stdout: BufWriter<Stdout>,
+    closed: bool,
+}
+
+impl Output {
+    /// Nothing written yet.
+    pub fn new(form: Form, voice: Voice) -> Self {
+        Self { form, voice, stdout: BufWriter::with_capacity(64 << 10, io::stdout()), closed: false }
+    }
+
+    /// Which form the answer has.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// How much is said beside the answer.
+    pub fn voice(&self) -> Voice {
+        self.voice
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn check(&mut self, result: io::Result<()>) -> Result<(), Failure> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.closed = true;
+                Err(Failure::io("cannot write to standard output", &error))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// A line of the answer.
+    pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let result = writeln!(self.stdout, "{text}");
+        self.check(result)
+    }
+
+    /// A line of a summary: not when quiet, nor beside JSON.
+    pub fn say(&mut self, text: impl Display) -> Result<(), Failure> {
+        if self.voice == Voice::Quiet || self.form == Form::Json { Ok(()) } else { self.line(text) }
+    }
+
+    /// The answer as JSON.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let result = serde_json::to_writer_pretty(&mut self.stdout, value).map_err(io::Error::from);
+        let result = result.and_then(|()| writeln!(self.stdout));
+        self.check(result)
+    }
+
+    /// Begins, separates and ends the items of a long JSON array, of which none is kept.
+    pub fn json_item(&mut self, before: &str, value: &impl Serialize) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let result = write!(self.stdout, "{before}");
+        let result = result.and_then(|()| serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from));
+        self.check(result)
+    }
+
+    /// Something worth a line on standard error, which is no fault.
+    pub fn note(&self, text: impl Display) {
+        if self.voice == Voice::Normal {
+            let _ = writeln!(io::stderr(), "note: {text}");
+        }
+    }
+
+    /// Something that should not be missed.
+    pub fn warning(&self, text: impl Display) {
+        let _ = writeln!(io::stderr(), "warning: {text}");
+    }
+
+    /// Writes what is still held back.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let result = self.stdout.flush();
+        self.check(result)
+    }
+}
+
+/// A table: the first line says what the columns are; columns of numbers are aligned to the right.
+pub struct Table {
+    align: Vec<Align>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Where a column's text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// At the left.
+    Left,
+    /// At the right.
+    Right,
+}
+
+impl Table {
+    /// Its columns.
+    pub fn new(columns: &[(&str, Align)]) -> Self {
+        let head = columns.iter().map(|column| column.0.to_owned()).collect();
+        Self { align: columns.iter().map(|column| column.1).collect(), rows: vec![head] }
+    }
+
+    /// One line more.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// As lines.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        let width = |at: usize| self.rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..self.align.len()).map(width).collect();
+        self.rows.iter().map(move |row| {
+            let cells = row.iter().zip(&widths).zip(&self.align).map(|((cell, &width), align)| match align {
+                Align::Left => format!("{cell:<width$}"),
+                Align::Right => format!("{cell:>width$}"),
+            });
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+    }
+}
+
+/// A length for people: `1.4 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    // What would be shown as 1024.0 of a unit is shown as 1.0 of the next.
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A number for people: `1,234,567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many of something: `1 file`, `2 files`.
+pub fn plural(number: u64, one: &str) -> String {
+    let (stem, ending) = match one.strip_suffix('y') {
+        Some(stem) if number != 1 => (stem, "ies"),
+        _ if number != 1 => (one, "s"),
+        _ => (one, ""),
+    };
+    format!("{} {stem}{ending}", count(number))
+}
+
+/// Tags: tiers from fine to coarse, then those that people named.
+pub fn tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> String {
+    let place = |tag: &str| TIERS.iter().position(|tier| tier.name() == tag).unwrap_or(TIERS.len());
+    let mut tags: Vec<&str> = tags.into_iter().map(String::as_str).collect();
+    tags.sort_by_key(|tag| (place(tag), *tag));
+    tags.join(", ")
+}
+
+/// A share for people: `12.5 %`.
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "0 %".into() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+}
+
+fn timestamp(time: Time) -> Timestamp {
+    let nearest = if time.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::new(time.seconds, time.nanos.min(999_999_999) as i32).unwrap_or(nearest)
+}
+
+/// A time for people, in their own time zone.
+pub fn local_time(time: Time) -> String {
+    timestamp(time).to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A time for programs: RFC 3339, in UTC.
+pub fn rfc3339(time: Time) -> String {
+    timestamp(time).to_string()
+}
+
+/// Seconds from one time to another.
+pub fn seconds_between(from: Time, to: Time) -> f64 {
+    (to.seconds - from.seconds) as f64 + (f64::from(to.nanos) - f64::from(from.nanos)) / 1e9
+}
+
+/// How long something took: `0.4 s`, `3:07`, `1:02:03`.
+pub fn elapsed(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds as u64;
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes}:{rest:02}") }
+}
+
+/// A name of any bytes as text that shows them all: what is not printable is escaped.
+pub fn escaped(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\t' => text.push_str("\\t"),
+                '\r' => text.push_str("\\r"),
+                c if c.is_control() || is_invisible(c) => text.extend(c.escape_unicode()),
+                c => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// Characters that change how others are shown.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A path in JSON: as it is, or escaped, with its bytes beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JsonPath {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
+}
+
+impl From<&[u8]> for JsonPath {
+    fn from(path: &[u8]) -> Self {
+        match std::str::from_utf8(path) {
+            Ok(text) => Self { path: text.to_owned(), path_hex: None },
+            Err(_) => Self { path: escaped(path), path_hex: Some(hex::encode(path)) },
+        }
+    }
+}
+
+/// A finished command, for those that end with something other than a failure.
+pub type Outcome = Result<Exit, Failure>;
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

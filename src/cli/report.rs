@@ -1,0 +1,225 @@
+//! What went wrong, in words for people: a message, where it was, what to do next, and the exit code.
+//!
+//! Promise: the one place that decides what an error of the library means to whoever typed the command.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use larder::ops::backup;
+use larder::repo;
+use larder::source;
+use larder::storage::{self, ErrorKind};
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// An error; nothing is lost.
+    Failed,
+    /// Something is wrong with what was typed.
+    Usage,
+    /// Done, but some entries could not be read.
+    Incomplete,
+    /// Something in the repository, or in what was restored, is damaged.
+    Damage,
+    /// There is no repository.
+    NoRepository,
+    /// The repository is busy, or its storage refused.
+    Refused,
+    /// Wrong password or key, or a newer format.
+    Locked,
+}
+
+impl Exit {
+    /// The number that scripts see. Fixed for ever.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Incomplete => 3,
+            Exit::Damage => 4,
+            Exit::NoRepository => 10,
+            Exit::Refused => 11,
+            Exit::Locked => 12,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    details: Vec<String>,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl Failure {
+    /// An error without a hint.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { message: message.into(), details: Vec::new(), hint: None, exit }
+    }
+
+    /// Something is wrong with what was typed.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// An error of the operating system.
+    pub fn io(doing: impl Into<String>, error: &std::io::Error) -> Self {
+        let exit = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::ReadOnlyFilesystem => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, format!("{}: {error}", doing.into()))
+    }
+
+    /// With one line more on what it was.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
+        self
+    }
+
+    /// With what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the causes of an error as details.
+    fn causes(mut self, error: &dyn StdError) -> Self {
+        let mut next = error.source();
+        while let Some(cause) = next {
+            self.details.push(cause.to_string());
+            next = cause.source();
+        }
+        self
+    }
+
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// As printed.
+    pub fn text(&self) -> String {
+        let mut text = format!("error: {}\n", self.message);
+        for detail in &self.details {
+            let _ = writeln!(text, "  {}", detail.replace('\n', "\n  "));
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "  hint: {hint}");
+        }
+        text
+    }
+}
+
+impl From<repo::error::Error> for Failure {
+    fn from(error: repo::error::Error) -> Self {
+        use repo::error::Error;
+        let message = error.to_string();
+        match error {
+            Error::Storage(error) => error.into(),
+            Error::NotARepository => no_repository(message),
+            Error::Newer { .. } => Self::new(Exit::Locked, message).hint("use a newer larder"),
+            Error::WrongKey => Self::new(Exit::Locked, message)
+                .hint("check LARDER_PASSWORD, --password-file or --key-file; with the recovery key: larder recover"),
+            Error::NoSlot { .. } => Self::new(Exit::Locked, message)
+                .hint("the recovery key still opens the repository: larder recover --recovery-key"),
+            Error::SlotRefused(_) => Self::new(Exit::Failed, message),
+            Error::Damaged { .. } | Error::MissingChunk { .. } | Error::PackLost { .. } => {
+                Self::new(Exit::Damage, message)
+                    .hint("larder check says what is damaged and which snapshots it touches")
+            }
+            Error::LogDamaged { .. } => Self::new(Exit::Damage, message)
+                .hint("larder check says more; larder rebuild-index --salvage brings back what can be had"),
+            Error::RolledBack { ref memory, .. } => {
+                let hint =
+                    format!("if you put back an old copy of the repository yourself, delete {}", memory.display());
+                Self::new(Exit::Damage, message).hint(hint)
+            }
+            Error::Busy { .. } => Self::new(Exit::Refused, message).hint("others write a lot just now; try again"),
+            Error::PackSwept { .. } => {
+                Self::new(Exit::Failed, message).hint("run it again; nothing stored before is affected")
+            }
+            Error::NoSnapshot(_) => Self::new(Exit::Failed, message).hint("larder snapshots lists what there is"),
+            Error::SelfCheck { .. } => Self::new(Exit::Failed, message)
+                .hint("nothing was committed; test this machine's memory before you try again"),
+            Error::Index(ref source) => Self::new(Exit::Failed, message)
+                .causes(source)
+                .hint("the index is a cache: larder rebuild-index makes it anew"),
+            Error::Crypto(_) | Error::Compression(_) | Error::Worker => Self::new(Exit::Failed, message),
+        }
+    }
+}
+
+fn no_repository(message: String) -> Failure {
+    Failure::new(Exit::NoRepository, message).hint("check --repo or LARDER_REPO; larder init makes a new repository")
+}
+
+impl From<storage::Error> for Failure {
+    fn from(error: storage::Error) -> Self {
+        let message = error.to_string();
+        match error.kind {
+            ErrorKind::NotFound if error.call == "open" => no_repository(format!("no repository at {}", error.object)),
+            ErrorKind::NotFound | ErrorKind::TooShort => Self::new(Exit::Damage, message)
+                .hint("larder check says what is damaged and which snapshots it touches"),
+            ErrorKind::NoSpace => Self::new(Exit::Refused, message)
+                .hint("free some space (larder prune may), then run it again; nothing stored is lost"),
+            ErrorKind::Denied => Self::new(Exit::Refused, message)
+                .hint("the repository must be readable, and for this writable, by this user"),
+            ErrorKind::AlreadyExists if error.call == "create" => {
+                Self::new(Exit::Failed, format!("{} is not empty", error.object))
+                    .hint("a new repository needs a new or an empty folder")
+            }
+            ErrorKind::AlreadyExists | ErrorKind::Other => Self::new(Exit::Failed, message),
+        }
+    }
+}
+
+impl From<source::Error> for Failure {
+    fn from(error: source::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            source::Error::Pattern { .. } | source::Error::Name { .. } => Self::usage(message),
+            source::Error::Start { .. } | source::Error::Spawn { .. } | source::Error::Spent => {
+                Self::new(Exit::Failed, message).causes(&error).hint("nothing was stored")
+            }
+        }
+    }
+}
+
+impl From<backup::Error> for Failure {
+    fn from(error: backup::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            backup::Error::Repo(error) => error.into(),
+            backup::Error::Source(error) => error.into(),
+            backup::Error::Failed(said) => {
+                let mut lines = said.lines();
+                let first = lines.next().unwrap_or("the stream ended badly").to_owned();
+                let failure = Self::new(Exit::Failed, first).hint("no snapshot was made");
+                lines.fold(failure, Self::detail)
+            }
+            backup::Error::Lost => {
+                Self::new(Exit::Failed, message).hint("run the backup again; nothing stored before is affected")
+            }
+            backup::Error::Calendar(error) => error.into(),
+        }
+    }
+}
+
+impl From<larder::ops::retention::CalendarError> for Failure {
+    fn from(error: larder::ops::retention::CalendarError) -> Self {
+        Self::new(Exit::Failed, error.to_string()).causes(&error).hint("install the time zone database (tzdata)")
+    }
+}

@@ -1,0 +1,236 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::{Strategy, any, prop};
+use proptest::{prop_assert_eq, proptest};
+
+use super::*;
+use crate::format::Time;
+use crate::format::content::Content;
+use crate::format::listing::Owner;
+use crate::ops::sample::Sample;
+use crate::repo::catalog::Catalog;
+use crate::repo::listing::ListingWriter;
+use crate::repo::write::{Mode, Writer};
+
+/// An entry of a path: a folder if it ends in a slash, else an empty file. `mode` tells versions apart.
+fn entry(path: &str, mode: u32) -> Entry {
+    let node = match path.ends_with('/') {
+        true => Node::Directory,
+        false => Node::File { bytes: 0, content: Content::EMPTY, extents: None },
+    };
+    Entry {
+        path: path.trim_end_matches('/').as_bytes().to_vec(),
+        node,
+        mode,
+        owner: Owner::default(),
+        mtime: Time::default(),
+        ctime: Time::default(),
+        inode: 0,
+        device: 0,
+        links: 1,
+        xattrs: Vec::new(),
+        stamp: Vec::new(),
+        unstable: false,
+    }
+}
+
+fn listing(repo: &Repository, mut entries: Vec<Entry>) -> ListingRoot {
+    entries.sort_by(|a, b| compare_paths(&a.path, &b.path));
+    let catalog = Catalog::survey(repo).unwrap();
+    let mut writer = Writer::new(repo, &catalog, 1, Mode::Store).unwrap();
+    let mut listing = ListingWriter::new();
+    for entry in &entries {
+        listing.push(repo, &mut writer, entry).unwrap();
+    }
+    let root = listing.finish(&mut writer).unwrap();
+    writer.drain().unwrap().finish(None).unwrap();
+    root
+}
+
+fn listing_of(repo: &Repository, paths: &[&str]) -> ListingRoot {
+    listing(repo, paths.iter().map(|path| entry(path, 0o644)).collect())
+}
+
+fn text(path: &[u8]) -> String {
+    String::from_utf8(path.to_vec()).unwrap()
+}
+
+fn listed(repo: &Repository, root: &ListingRoot, path: &str, depth: Depth) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut visit = |entry: &Entry| {
+        paths.push(text(&entry.path));
+        Continue(())
+    };
+    let damaged = ls(repo, root, path.as_bytes(), depth, &mut visit).unwrap();
+    assert!(damaged.is_empty());
+    paths
+}
+
+#[test]
+fn a_folder_shows_its_children_and_on_request_everything_below() {
+    let sample = Sample::new();
+    let root = listing_of(&sample.repo, &["/", "a/", "a/b", "a/c/", "a/c/d", "a!", "e"]);
+    let listed = |path, depth| listed(&sample.repo, &root, path, depth).join(" ");
+    assert_eq!(listed("", Depth::Children), "a a! e");
+    assert_eq!(listed("a", Depth::Children), "a/b a/c");
+    assert_eq!(listed("a/c", Depth::All), "a/c/d");
+    assert_eq!(listed("", Depth::All), "a a/b a/c a/c/d a! e");
+    assert_eq!(listed("e", Depth::Children), "e");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_an_error_and_not_an_empty_folder() {
+    let sample = Sample::new();
+    let root = listing_of(&sample.repo, &["/", "a/", "a/b"]);
+    for path in ["b", "a/", "a/b/c", "A"] {
+        let result = ls(&sample.repo, &root, path.as_bytes(), Depth::All, &mut |_| Continue(()));
+        assert!(matches!(result, Err(Error::NoSuchPath { .. })), "{path}");
+    }
+}
+
+#[test]
+fn what_lies_in_large_folders_is_passed_over() {
+    let sample = Sample::new();
+    let mut paths = vec!["/".to_owned(), "a/".into(), "b/".into(), "c".into()];
+    for n in 0..5000 {
+        paths.push(format!("a/{n:04}"));
+        paths.push(format!("b/{n:04}/"));
+    }
+    let root = listing(&sample.repo, paths.iter().map(|path| entry(path, 0o755)).collect());
+    assert_eq!(listed(&sample.repo, &root, "", Depth::Children), ["a", "b", "c"]);
+    assert_eq!(listed(&sample.repo, &root, "b", Depth::Children).len(), 5000);
+}
+
+fn found(pattern: &str, paths: &[&str]) -> String {
+    let pattern = Pattern::new(pattern).unwrap();
+    paths.iter().filter(|path| pattern.matches(path.as_bytes())).copied().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn names_are_found_by_part_or_by_glob_and_paths_when_there_is_a_slash() {
+    let paths = ["etc", "etc/hosts", "etc/ssh/hosts.d", "home/etc-copy", "a.tar.gz"];
+    for (pattern, expected) in [
+        ("host", "etc/hosts etc/ssh/hosts.d"),
+        ("etc", "etc home/etc-copy"),
+        ("hosts*", "etc/hosts etc/ssh/hosts.d"),
+        ("*.gz", "a.tar.gz"),
+        ("h?sts", "etc/hosts"),
+        ("etc/*", "etc/hosts"),
+        ("etc/**", "etc/hosts etc/ssh/hosts.d"),
+        ("/etc/ssh", "etc/ssh/hosts.d"),
+        ("/hosts", "etc/hosts etc/ssh/hosts.d"),
+        ("{etc,a.*}", "etc a.tar.gz"),
+    ] {
+        assert_eq!(found(pattern, &paths), expected, "{pattern}");
+    }
+    for pattern in ["", "[", "a/{b"] {
+        assert!(matches!(Pattern::new(pattern), Err(Error::Pattern { .. })), "{pattern}");
+    }
+}
+
+#[test]
+fn a_search_names_every_snapshot_that_has_a_match() {
+    let sample = Sample::new();
+    let id = |n| SnapshotId::new([n; 32]);
+    let snapshots = [
+        (id(1), listing_of(&sample.repo, &["a", "b"])),
+        (id(2), listing_of(&sample.repo, &["a", "b"])),
+        (id(3), listing_of(&sample.repo, &["b"])),
+    ];
+    let mut found = Vec::new();
+    let searched = find(&sample.repo, &snapshots, &Pattern::new("a").unwrap(), &mut |snapshot, entry| {
+        found.push((*snapshot, text(&entry.path)));
+        Continue(())
+    });
+    assert_eq!(found, [(id(1), "a".to_owned()), (id(2), "a".to_owned())]);
+    assert_eq!((searched.snapshots, searched.found, searched.damaged.len()), (3, 2, 0));
+}
+
+fn differences(repo: &Repository, before: &ListingRoot, after: &ListingRoot) -> Vec<(Change, String)> {
+    let mut differences = Vec::new();
+    let mut visit = |difference: Difference<'_>| {
+        differences.push((difference.change, text(difference.path())));
+        Continue(())
+    };
+    diff(repo, before, after, &mut visit).unwrap();
+    differences
+}
+
+#[test]
+fn each_kind_of_difference_is_told_apart() {
+    let sample = Sample::new();
+    let mut link = entry("link", 0o777);
+    link.node = Node::Symlink { target: b"one".to_vec() };
+    let mut other = link.clone();
+    other.node = Node::Symlink { target: b"two".to_vec() };
+    let mut touched = entry("same", 0o644);
+    touched.ctime.seconds = 5;
+    touched.inode = 7;
+    let before = vec![entry("gone", 0), entry("turned", 0), entry("mode", 0o600), link, entry("same", 0o644)];
+    let after = vec![entry("new", 0), entry("turned/", 0), entry("mode", 0o644), other, touched];
+    let (before, after) = (listing(&sample.repo, before), listing(&sample.repo, after));
+    let expected = [
+        (Change::Removed, "gone"),
+        (Change::Content, "link"),
+        (Change::Metadata, "mode"),
+        (Change::Added, "new"),
+        (Change::Type, "turned"),
+    ];
+    assert_eq!(differences(&sample.repo, &before, &after), expected.map(|(change, path)| (change, path.to_owned())));
+}
+
+#[test]
+fn one_change_in_a_large_listing_is_found() {
+    let sample = Sample::new();
+    let entries = |skip: usize| (0..20_000).filter(move |n| *n != skip).map(|n| entry(&format!("{n:06}"), 0o644));
+    let before = listing(&sample.repo, entries(usize::MAX).collect());
+    let after = listing(&sample.repo, entries(10_000).collect());
+    assert!(before.level > 0);
+    assert_eq!(differences(&sample.repo, &before, &after), [(Change::Removed, "010000".to_owned())]);
+    assert_eq!(differences(&sample.repo, &after, &before), [(Change::Added, "010000".to_owned())]);
+    assert_eq!(differences(&sample.repo, &before, &before), []);
+}
+
+type Files = BTreeMap<u16, u8>;
+
+fn files() -> impl Strategy<Value = Files> {
+    prop::collection::btree_map(0u16..600, any::<u8>().prop_map(|version| version % 2), 0..600)
+}
+
+fn store(repo: &Repository, files: &Files) -> ListingRoot {
+    // Long names, so that few entries fill a page.
+    let path = |n: u16| format!("{n:0200}");
+    listing(repo, files.iter().map(|(n, version)| entry(&path(*n), (*version).into())).collect())
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(40))]
+
+    #[test]
+    fn differences_are_those_of_the_sets(before in files(), after in files(), keep in 0u16..600) {
+        // Mostly equal, so that pages are passed over.
+        let mut after: Files = after.into_iter().filter(|(n, _)| *n >= keep).collect();
+        after.extend(before.iter().filter(|(n, _)| **n < keep).map(|(n, version)| (*n, *version)));
+        let sample = Sample::new();
+        let (left, right) = (store(&sample.repo, &before), store(&sample.repo, &after));
+        let found = differences(&sample.repo, &left, &right);
+        let all: BTreeMap<u16, (Option<&u8>, Option<&u8>)> = before
+            .keys()
+            .chain(after.keys())
+            .map(|n| (*n, (before.get(n), after.get(n))))
+            .collect();
+        let expected: Vec<(Change, String)> = all
+            .iter()
+            .filter_map(|(n, pair)| {
+                let change = match pair {
+                    (Some(_), None) => Change::Removed,
+                    (None, Some(_)) => Change::Added,
+                    (a, b) if a == b => return None,
+                    _ => Change::Metadata,
+                };
+                Some((change, format!("{n:0200}")))
+            })
+            .collect();
+        prop_assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,362 @@
+//! One file, from its first byte to its last.
+//!
+//! Promise: constant memory; blocks are opened ahead on worker threads, each as rarely as the cache allows; every
+//! chunk is verified before it is written; holes come out as zeros, and missing bytes never do: they are an error, after
+//! everything before them was written.
+//! Left out on purpose: anything that is not a file.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::format::Kind;
+use crate::format::content::ChunkRef;
+use crate::format::listing::{Extent, Node};
+use crate::format::record::ListingRoot;
+use crate::index::PackNumber;
+use crate::ops::restore::locate::{Locator, NOWHERE, rescue};
+use crate::ops::restore::window::Placement;
+use crate::repo::Repository;
+use crate::repo::error::Error as RepoError;
+use crate::repo::listing::{Chunks, find};
+use crate::repo::read::verified;
+use crate::repo::seal::Unpacker;
+
+/// Chunks planned at a time; 64 bytes each.
+const PLACEMENTS_MAX: usize = 1 << 16;
+/// Opened blocks that are kept because they are needed again.
+const CACHED_BLOCKS_MAX: usize = 12;
+/// Zeros written at a time.
+const ZEROS: &[u8] = &[0; 64 << 10];
+
+/// Why a file did not come out whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The path is not in the snapshot.
+    #[error("{path} is not in the snapshot")]
+    NoSuchPath {
+        /// The path.
+        path: String,
+    },
+    /// The path is not that of a file.
+    #[error("{path} is not a file")]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// A part of the file is lost. What comes before it was written.
+    #[error("the file is damaged from byte {at} on")]
+    Lost {
+        /// Bytes written.
+        at: u64,
+        /// What is wrong.
+        #[source]
+        source: RepoError,
+    },
+    /// The output does not take any more.
+    #[error("cannot write")]
+    Write(#[source] io::Error),
+}
+
+/// A block: pack and place in it.
+type Block = (PackNumber, u32);
+/// A block as a worker opened it.
+type Opened = (usize, Result<Vec<u8>, RepoError>);
+
+/// Writes the content of one file. Returns its length.
+pub fn cat(
+    repo: &Repository,
+    root: &ListingRoot,
+    path: &[u8],
+    out: &mut dyn Write,
+    threads: usize,
+) -> Result<u64, Error> {
+    let text = || String::from_utf8_lossy(path).into_owned();
+    let entry = find(repo, root, path)?.ok_or_else(|| Error::NoSuchPath { path: text() })?;
+    let Node::File { bytes, content, extents } = &entry.node else { return Err(Error::NotAFile { path: text() }) };
+    let faults = repo.catch_up()?;
+    drop(faults);
+    let whole = [Extent { offset: 0, bytes: *bytes }];
+    let extents = extents.as_deref().unwrap_or(&whole);
+    let mut stream = Stream { out, extents, at: 0, within: 0 };
+    let mut chunks = Chunks::new(repo, content);
+    let mut locator = Locator::new(repo);
+    loop {
+        let (placements, then) = plan(&mut chunks, &mut locator)?;
+        let ended = placements.is_empty();
+        write_window(repo, &placements, &mut stream, threads)?;
+        match then {
+            Some(source) => return Err(Error::Lost { at: stream.at, source }),
+            None if ended => break,
+            None => {}
+        }
+    }
+    stream.fill(*bytes)?;
+    stream.out.flush().map_err(Error::Write)?;
+    Ok(*bytes)
+}
+
+/// The next chunks of the file and where they are, up to the first that is nowhere.
+fn plan(chunks: &mut Chunks<'_>, locator: &mut Locator<'_>) -> Result<(Vec<Placement>, Option<RepoError>), RepoError> {
+    let (mut placements, mut lost) = (Vec::new(), None);
+    while placements.len() < PLACEMENTS_MAX {
+        match chunks.next() {
+            None => break,
+            Some(Ok(ChunkRef { id, bytes })) => {
+                let content_at = placements.len() as u64;
+                placements.push(Placement { id, content_at, pack: NOWHERE, block: 0, offset: 0, bytes, file: 0 });
+            }
+            Some(Err(error)) => {
+                lost = Some(error);
+                break;
+            }
+        }
+    }
+    let mut first_missing = None;
+    locator.locate(&mut placements, &mut |placement, _| {
+        first_missing.get_or_insert((placement.content_at, placement.id));
+    })?;
+    if let Some((ordinal, id)) = first_missing {
+        placements.truncate(ordinal as usize);
+        lost = Some(RepoError::MissingChunk { kind: Kind::Data, id });
+    }
+    Ok((placements, lost))
+}
+
+/// What to open when, and what to let go of: worked out ahead, since all uses are known.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Schedule {
+    /// The blocks to open, in order.
+    opens: Vec<Block>,
+    /// For each run of chunks of one block: how many chunks, and what happens before.
+    runs: Vec<Run>,
+}
+
+/// Chunks of one block that follow each other in the file.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    block: Block,
+    chunks: usize,
+    /// Whether the block must be opened for it.
+    open: Open,
+    /// What makes room for it.
+    evict: Option<Block>,
+    /// Whether the block is needed again.
+    after: After,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// It is.
+    Keep,
+    /// It is not.
+    Drop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// It is the next of the blocks to open.
+    Next,
+    /// It is still there.
+    Cached,
+}
+
+fn schedule(placements: &[Placement], cached_max: usize) -> Schedule {
+    let block = |placement: &Placement| (placement.pack, placement.block);
+    let uses: Vec<&[Placement]> = placements.chunk_by(|a, b| block(a) == block(b)).collect();
+    // Going backwards: for each use the next use of the same block.
+    let mut next_use = vec![usize::MAX; uses.len()];
+    let mut seen: HashMap<Block, usize> = HashMap::new();
+    for (at, of_block) in uses.iter().enumerate().rev() {
+        next_use[at] = seen.insert(block(&of_block[0]), at).unwrap_or(usize::MAX);
+    }
+    let mut schedule = Schedule::default();
+    let mut cached: HashMap<Block, usize> = HashMap::new();
+    for (at, of_block) in uses.iter().enumerate() {
+        let block = block(&of_block[0]);
+        let open = if cached.contains_key(&block) { Open::Cached } else { Open::Next };
+        let mut evict = None;
+        if open == Open::Next {
+            schedule.opens.push(block);
+            if cached.len() >= cached_max.max(1) {
+                evict = cached.iter().max_by_key(|(_, next)| **next).map(|(block, _)| *block);
+            }
+        }
+        cached.retain(|block, _| Some(*block) != evict);
+        let after = if next_use[at] == usize::MAX { After::Drop } else { After::Keep };
+        match after {
+            After::Drop => cached.remove(&block),
+            After::Keep => cached.insert(block, next_use[at]),
+        };
+        schedule.runs.push(Run { block, chunks: of_block.len(), open, evict, after });
+    }
+    schedule
+}
+
+/// Writes chunks in order, while workers open the blocks that come next.
+fn write_window(
+    repo: &Repository,
+    placements: &[Placement],
+    stream: &mut Stream<'_>,
+    threads: usize,
+) -> Result<(), Error> {
+    let schedule = schedule(placements, CACHED_BLOCKS_MAX);
+    let threads = threads.clamp(1, schedule.opens.len().max(1));
+    let (orders, queue) = unbounded::<(usize, Block)>();
+    // One more than there are threads: all are busy while one block waits to be written.
+    let (results, opened) = bounded::<Opened>(threads + 1);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (queue, results) = (queue.clone(), results.clone());
+            scope.spawn(move || open_blocks(repo, &queue, &results));
+        }
+        drop((queue, results));
+        let blocks = Ahead { opens: &schedule.opens, ordered: 0, taken: 0, limit: threads + 1, early: HashMap::new() };
+        write_runs(repo, placements, &schedule, stream, blocks, (orders, opened))
+    })
+}
+
+fn open_blocks(repo: &Repository, queue: &Receiver<(usize, Block)>, results: &Sender<Opened>) {
+    let Ok(mut unpacker) = Unpacker::new() else { return };
+    for (at, (pack, block)) in queue {
+        let opened = repo.pack_reader(pack).and_then(|pack| repo.open_block(&pack, block, &mut unpacker));
+        if results.send((at, opened)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The blocks that are being opened.
+struct Ahead<'s> {
+    opens: &'s [Block],
+    ordered: usize,
+    taken: usize,
+    limit: usize,
+    /// Opened before their turn.
+    early: HashMap<usize, Result<Vec<u8>, RepoError>>,
+}
+
+impl Ahead<'_> {
+    fn order(&mut self, orders: &Sender<(usize, Block)>) {
+        while self.ordered < self.opens.len() && self.ordered < self.taken + self.limit {
+            // A worker that is gone is noticed when its block does not come.
+            let _ = orders.send((self.ordered, self.opens[self.ordered]));
+            self.ordered += 1;
+        }
+    }
+
+    fn next(&mut self, opened: &Receiver<Opened>) -> Result<Vec<u8>, RepoError> {
+        let turn = self.taken;
+        self.taken += 1;
+        loop {
+            if let Some(block) = self.early.remove(&turn) {
+                return block;
+            }
+            let (at, block) = opened.recv().map_err(|_| RepoError::Worker)?;
+            self.early.insert(at, block);
+        }
+    }
+}
+
+fn write_runs(
+    repo: &Repository,
+    placements: &[Placement],
+    schedule: &Schedule,
+    stream: &mut Stream<'_>,
+    mut ahead: Ahead<'_>,
+    (orders, opened): (Sender<(usize, Block)>, Receiver<Opened>),
+) -> Result<(), Error> {
+    let mut cached: HashMap<Block, Result<Vec<u8>, String>> = HashMap::new();
+    let mut at = 0;
+    for run in &schedule.runs {
+        ahead.order(&orders);
+        run.evict.iter().for_each(|evict| drop(cached.remove(evict)));
+        if run.open == Open::Next {
+            let block = match ahead.next(&opened) {
+                Err(RepoError::Worker) => return Err(RepoError::Worker.into()),
+                block => block.map_err(|error| error.to_string()),
+            };
+            ahead.order(&orders);
+            cached.insert(run.block, block);
+        }
+        let block = cached.get(&run.block).ok_or(RepoError::Worker)?;
+        for placement in &placements[at..at + run.chunks] {
+            write_chunk(repo, placement, block, stream)?;
+        }
+        at += run.chunks;
+        if run.after == After::Drop {
+            cached.remove(&run.block);
+        }
+    }
+    Ok(())
+}
+
+fn write_chunk(
+    repo: &Repository,
+    placement: &Placement,
+    block: &Result<Vec<u8>, String>,
+    stream: &mut Stream<'_>,
+) -> Result<(), Error> {
+    let Placement { id, pack, offset, bytes, .. } = *placement;
+    let chunk = match block {
+        Ok(block) => verified(repo, Kind::Data, block, offset, bytes, &id),
+        Err(reason) => Err(RepoError::Damaged { object: format!("{} chunk {id}", Kind::Data), reason: reason.clone() }),
+    };
+    match chunk {
+        Ok(chunk) => stream.put(chunk),
+        Err(error) => match rescue(repo, id, bytes, pack, error) {
+            Ok(chunk) => stream.put(&chunk),
+            Err(source) => Err(Error::Lost { at: stream.at, source }),
+        },
+    }
+}
+
+/// The output, with holes filled in.
+struct Stream<'s> {
+    out: &'s mut dyn Write,
+    /// What is left of the extents.
+    extents: &'s [Extent],
+    /// Bytes written.
+    at: u64,
+    /// Bytes written of the first extent left.
+    within: u64,
+}
+
+impl Stream<'_> {
+    fn put(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            // The decoder made sure that extents and chunks are of one length.
+            let Some(extent) = self.extents.first() else { return Ok(()) };
+            self.fill(extent.offset + self.within)?;
+            let fits = usize::try_from(extent.bytes - self.within).map_or(bytes.len(), |fits| fits.min(bytes.len()));
+            let (now, rest) = bytes.split_at(fits);
+            self.out.write_all(now).map_err(Error::Write)?;
+            self.at += fits as u64;
+            self.within += fits as u64;
+            if self.within == extent.bytes {
+                self.extents = &self.extents[1..];
+                self.within = 0;
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Zeros up to a place in the file.
+    fn fill(&mut self, to: u64) -> Result<(), Error> {
+        while self.at < to {
+            let now = usize::try_from(to - self.at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+            self.out.write_all(&ZEROS[..now]).map_err(Error::Write)?;
+            self.at += now as u64;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "cat_tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! Checking: whether everything is there, and is what it should be.
+//!
+//! Promise: every problem is named by its object and by the snapshots and paths it touches; no damage makes the check
+//! panic or stop early; each block is opened once, and memory does not grow with the repository. A wrong index is no
+//! damage: it is repaired and noted. Left out on purpose: repairing anything in the repository.
+
+pub mod findings;
+pub mod packs;
+pub mod structure;
+pub mod touched;
+
+use crate::id::SnapshotId;
+use crate::ops::check::findings::Findings;
+use crate::progress::{Event, Observer};
+use crate::repo::Repository;
+use crate::repo::error::Error as RepoError;
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Depth {
+    /// Config, key slots, log, directories of packs, listings.
+    Structure,
+    /// That, and the blocks of these live packs.
+    Data(Part),
+}
+
+/// Some of the live packs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Part {
+    /// Every one.
+    All,
+    /// About this share, chosen as if at random.
+    Percent {
+        /// The share.
+        percent: f64,
+        /// Another seed, another choice.
+        seed: u64,
+    },
+    /// The `n`th of so many parts, from 1; every pack is in exactly one part.
+    Slice {
+        /// Which part.
+        n: u64,
+        /// How many there are.
+        of: u64,
+    },
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The object, or the part of one.
+    pub object: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// Live snapshots that it touches, at most [`findings::SNAPSHOTS_MAX`] of them.
+    pub snapshots: Vec<SnapshotId>,
+    /// How many live snapshots it touches.
+    pub snapshots_total: u64,
+    /// Paths that it touches, at most [`findings::PATHS_MAX`] of them. For a page: the first path on it.
+    pub paths: Vec<Vec<u8>>,
+    /// How many paths it touches, those of each snapshot counted.
+    pub paths_total: u64,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What is wrong, at most [`findings::PROBLEMS_MAX`] of them.
+    pub problems: Vec<Problem>,
+    /// How many problems there are.
+    pub problems_total: u64,
+    /// What is odd, but no damage.
+    pub notes: Vec<String>,
+    /// Live snapshots.
+    pub snapshots: u64,
+    /// Packs looked into.
+    pub packs: u64,
+    /// Pages read.
+    pub pages: u64,
+    /// Chunks looked up, each counted once.
+    pub chunks: u64,
+    /// Blocks opened.
+    pub blocks_read: u64,
+    /// Their bytes as stored.
+    pub bytes_read: u64,
+}
+
+/// Checks.
+pub fn run(repo: &Repository, depth: Depth, threads: usize, observer: &dyn Observer) -> Result<Report, RepoError> {
+    repo.refresh()?;
+    let mut report = Report::default();
+    let mut findings = Findings::default();
+    observer.event(Event::Phase { name: "checking config, keys and log", total: None });
+    structure::config_and_slots(repo, &mut findings)?;
+    let state = structure::log(repo, &mut findings)?;
+    let candidates = structure::packs(repo, &state, &mut findings, &mut report.notes)?;
+    let counting = packs::look(repo, &candidates, depth, threads, observer, &mut findings, &mut report)?;
+    observer.event(Event::Phase { name: "checking snapshots", total: None });
+    structure::snapshots(repo, &state, &counting, &mut findings, &mut report)?;
+    repo.index().flush()?;
+    report.problems_total = findings.total();
+    report.problems = touched::attribute(repo, &state, &counting, findings);
+    Ok(report)
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! Listing snapshots.
+//!
+//! Promise: one record that cannot be read never hides the others. Left out on purpose: how a listing is shown.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::format::record::Record;
+use crate::format::{Kind, Time};
+use crate::id::SnapshotId;
+use crate::repo::Repository;
+use crate::repo::error::Error;
+use crate::repo::state::{Fate, Snapshot, State};
+
+/// Which snapshots to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this source only.
+    pub source: Option<String>,
+    /// Of this host only.
+    pub host: Option<String>,
+    /// With this tag only.
+    pub tag: Option<String>,
+    /// Forgotten ones that can still come back, instead of those that tags hold.
+    pub forgotten: bool,
+}
+
+/// A snapshot in a listing.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its name.
+    pub id: SnapshotId,
+    /// What it is.
+    pub record: Record,
+    /// Its tags.
+    pub tags: BTreeSet<String>,
+    /// Facts about it.
+    pub notes: Vec<(String, String)>,
+    /// Set for a forgotten one.
+    pub forgotten: Option<ForgottenRow>,
+}
+
+/// How long a forgotten snapshot can come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgottenRow {
+    /// When its last tag went.
+    pub since: Time,
+    /// Until when it can come back; `None`: at least until the next prune.
+    pub recoverable_until: Option<Time>,
+}
+
+/// A listing.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// In the order of the log.
+    pub rows: Vec<Row>,
+    /// Snapshots whose record cannot be read, and why.
+    pub unreadable: Vec<(SnapshotId, String)>,
+}
+
+/// Lists snapshots. `grace` is how long what is condemned can come back.
+pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listing, Error> {
+    let state = repo.state();
+    let mut listing = Listing::default();
+    for snapshot in state.snapshots().iter().filter(|snapshot| snapshot.is_live() != filter.forgotten) {
+        let record = match repo.record(snapshot) {
+            Ok(record) => record,
+            Err(error) => {
+                listing.unreadable.push((snapshot.id, error.to_string()));
+                continue;
+            }
+        };
+        if !fits(filter, snapshot, &record) {
+            continue;
+        }
+        let forgotten = match snapshot.forgotten {
+            Some((_, since)) => match recoverable(repo, &state, &record, grace)? {
+                Some(recoverable_until) => Some(ForgottenRow { since, recoverable_until }),
+                None => continue,
+            },
+            None => None,
+        };
+        let (tags, notes) = (snapshot.tags.clone(), snapshot.notes.clone());
+        listing.rows.push(Row { id: snapshot.id, record, tags, notes, forgotten });
+    }
+    Ok(listing)
+}
+
+fn fits(filter: &Filter, snapshot: &Snapshot, record: &Record) -> bool {
+    filter.source.as_ref().is_none_or(|source| *source == record.source)
+        && filter.host.as_ref().is_none_or(|host| *host == record.host)
+        && filter.tag.as_ref().is_none_or(|tag| snapshot.tags.contains(tag))
+}
+
+/// Until when a forgotten snapshot can come back, judged by the pack its root page lies in: `None` when it is gone,
+/// `Some(None)` when nothing has condemned it yet.
+fn recoverable(
+    repo: &Repository,
+    state: &State,
+    record: &Record,
+    grace: Duration,
+) -> Result<Option<Option<Time>>, Error> {
+    let location = match repo.locate(Kind::Tree, &record.root.page.id) {
+        Ok(location) => location,
+        Err(error) if error.is_damage() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let pack = repo.index().pack(location.pack).map(|row| row.id);
+    Ok(match pack.and_then(|pack| state.fate(&pack)) {
+        Some(Fate::Swept) => None,
+        Some(Fate::Condemned { at, .. }) => {
+            let seconds = at.seconds.saturating_add(i64::try_from(grace.as_secs()).unwrap_or(i64::MAX));
+            Some(Some(Time { seconds, nanos: at.nanos }))
+        }
+        _ => Some(None),
+    })
+}
