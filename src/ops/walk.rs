@@ -81,6 +81,11 @@ impl Counting {
     pub fn insert(&mut self, pack: PackNumber) {
         self.0.insert(pack.0.into());
     }
+
+    /// Whether all these packs are among others.
+    pub fn is_within(&self, others: &Self) -> bool {
+        self.0.is_within(&others.0)
+    }
 }
 
 impl FromIterator<PackNumber> for Counting {

@@ -4,6 +4,11 @@
 mod support;
 
 mod architecture;
+mod concurrency;
+mod crash;
+mod fail;
+mod protocol_model;
 mod reader;
+mod recording;
 mod storage_contract;
 mod vectors;
