@@ -8,7 +8,7 @@ use serde::Serialize;
 use larder::crypto::random;
 use larder::ops::check::{self, Depth, Part, Problem, Report};
 
-use crate::cli::output::{self, Form, JsonPath, Outcome, escaped, plural, size};
+use crate::cli::output::{self, Form, JsonPaths, Outcome, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session};
 
@@ -65,7 +65,8 @@ struct Found<'a> {
     what: &'a str,
     snapshots: Vec<String>,
     snapshots_total: u64,
-    paths: Vec<JsonPath>,
+    #[serde(flatten)]
+    paths: JsonPaths,
     paths_total: u64,
 }
 
@@ -150,7 +151,7 @@ fn found(problem: &Problem) -> Found<'_> {
         what: &problem.what,
         snapshots: problem.snapshots.iter().map(ToString::to_string).collect(),
         snapshots_total: problem.snapshots_total,
-        paths: problem.paths.iter().map(|path| JsonPath::from(path.as_slice())).collect(),
+        paths: JsonPaths::from(problem.paths.as_slice()),
         paths_total: problem.paths_total,
     }
 }

@@ -160,12 +160,25 @@ fn show_series(session: &mut Session, series: &SeriesPlan, names: &Names) -> Res
         let fate = if verdict.stays() { "keep  " } else { "forget" };
         let incomplete = if verdict.complete { "" } else { "  (incomplete)" };
         let head = format!("  {fate} {}  {}{incomplete}", verdict.snapshot.short(), local_time(verdict.started));
-        let mut rules: Vec<String> = verdict.keeps.iter().map(|kept| kept.to_string()).collect();
-        rules.extend(verdict.gains.iter().map(|tag| format!("{tag}: takes the place over")));
-        rules.extend(verdict.drops.iter().map(|dropped| format!("not {dropped}")));
-        session.out.say(format!("{head}  {}", rules.join("; ")))?;
+        let mut parts = grouped(verdict.keeps.iter().map(|kept| (kept.tag.as_str(), kept.rule.to_string())), "");
+        parts.extend(grouped(verdict.gains.iter().map(|tag| (tag.as_str(), "takes the place over".into())), "gains "));
+        let drops = verdict.drops.iter().map(|gone| (gone.tag.as_str(), gone.reason.to_string()));
+        parts.extend(grouped(drops, "loses "));
+        session.out.say(format!("{head}  {}", parts.join("; ")))?;
     }
     Ok(())
+}
+
+/// Tags with the same rule stand together: `last, daily (among the newest 7)`.
+fn grouped<'a>(tags: impl Iterator<Item = (&'a str, String)>, verb: &str) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (tag, rule) in tags {
+        match groups.iter_mut().find(|group| group.0 == rule) {
+            Some(group) => group.1.push(tag),
+            None => groups.push((rule, vec![tag])),
+        }
+    }
+    groups.iter().map(|(rule, tags)| format!("{verb}{} ({rule})", tags.join(", "))).collect()
 }
 
 fn judged<'a>(verdict: &'a Verdict, names: &'a Names) -> Judged<'a> {

@@ -183,7 +183,9 @@ impl From<storage::Error> for Failure {
         let message = error.to_string();
         match error.kind {
             ErrorKind::NotFound if error.call == "open" => no_repository(format!("no repository at {}", error.object)),
-            ErrorKind::NotFound | ErrorKind::TooShort => Self::new(Exit::Damage, message).hint(DAMAGED),
+            ErrorKind::NotFound | ErrorKind::TooShort | ErrorKind::TooLong => {
+                Self::new(Exit::Damage, message).hint(DAMAGED)
+            }
             ErrorKind::NoSpace => Self::new(Exit::Refused, message)
                 .hint("free some space (larder prune may), then run it again; nothing stored is lost"),
             ErrorKind::Denied => Self::new(Exit::Refused, message)

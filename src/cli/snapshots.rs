@@ -7,7 +7,7 @@ use larder::ops::prune;
 use larder::ops::snapshots::{self, Filter, Row};
 
 use crate::cli::duration::Length;
-use crate::cli::output::{self, Align, Form, JsonPath, Outcome, Table, count, plural, size};
+use crate::cli::output::{self, Align, Form, JsonPaths, Outcome, Table, count, plural, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::Session;
 
@@ -38,7 +38,7 @@ struct Answer<'a> {
     source: &'a str,
     host: &'a str,
     user: &'a str,
-    tags: Vec<&'a String>,
+    tags: Vec<&'a str>,
     files: u64,
     directories: u64,
     others: u64,
@@ -48,7 +48,8 @@ struct Answer<'a> {
     unreadable: u64,
     complete: bool,
     description: &'a str,
-    paths: Vec<JsonPath>,
+    #[serde(flatten)]
+    paths: JsonPaths,
     parent: Option<String>,
     duration_seconds: f64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,7 +103,7 @@ fn answer(row: &Row) -> Answer<'_> {
         source: &record.source,
         host: &record.host,
         user: &record.user,
-        tags: row.tags.iter().collect(),
+        tags: output::sorted_tags(&row.tags),
         files: record.counts.files,
         directories: record.counts.directories,
         others: record.counts.others,
@@ -112,7 +113,7 @@ fn answer(row: &Row) -> Answer<'_> {
         unreadable: record.counts.unreadable,
         complete: record.complete,
         description: &record.description,
-        paths: record.paths.iter().map(|path| JsonPath::from(path.as_slice())).collect(),
+        paths: JsonPaths::from(record.paths.as_slice()),
         parent: record.parent.map(|parent| parent.to_string()),
         duration_seconds: output::seconds_between(record.started, record.ended),
         notes: row.notes.iter().map(|(name, value)| Note { name, value }).collect(),

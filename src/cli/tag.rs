@@ -26,7 +26,7 @@ pub struct Arguments {
 #[derive(Serialize)]
 struct Answer<'a> {
     id: String,
-    tags: Vec<&'a String>,
+    tags: Vec<&'a str>,
     brought_back: bool,
     forgotten: bool,
     rescued_packs: usize,
@@ -42,7 +42,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     if out.form() == Form::Json {
         out.json(&Answer {
             id: id.to_string(),
-            tags: report.tags.iter().collect(),
+            tags: output::sorted_tags(&report.tags),
             brought_back: report.brought_back,
             forgotten: report.tags.is_empty(),
             rescued_packs: report.rescued,

@@ -42,6 +42,12 @@ impl BitSet {
             *word &= !(1 << (number % 64));
         }
     }
+
+    /// Whether all that is in it is in the other set, too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let others = other.words.iter().chain(std::iter::repeat(&0));
+        self.words.iter().zip(others).all(|(word, other)| word & !other == 0)
+    }
 }
 
 /// A set of chunk names that may say "yes" wrongly now and then, and never "no" wrongly.

@@ -24,3 +24,22 @@ fn prefixes_never_deny_what_was_put_in_and_rarely_claim_what_was_not() {
     let wrong = (10_000..20_000).filter(|&number| set.may_have(&name(number))).count();
     assert!(wrong < 200, "{wrong} of 10,000");
 }
+
+#[test]
+fn a_set_is_within_another_that_has_all_it_has() {
+    let set = |numbers: &[u64]| {
+        let mut set = BitSet::default();
+        numbers.iter().for_each(|number| drop(set.insert(*number)));
+        set
+    };
+    for (inner, outer, within) in [
+        (&[][..], &[][..], true),
+        (&[3], &[3, 200], true),
+        (&[3, 200], &[3], false),
+        (&[200], &[3], false),
+        (&[], &[3], true),
+        (&[64], &[65], false),
+    ] {
+        assert_eq!(set(inner).is_within(&set(outer)), within, "{inner:?} in {outer:?}");
+    }
+}

@@ -81,6 +81,11 @@ impl Counting {
     pub fn insert(&mut self, pack: PackNumber) {
         self.0.insert(pack.0.into());
     }
+
+    /// Whether all these packs are among others.
+    pub fn is_within(&self, others: &Self) -> bool {
+        self.0.is_within(&others.0)
+    }
 }
 
 impl FromIterator<PackNumber> for Counting {
@@ -340,7 +345,10 @@ impl<'r> Walker<'r> {
                 ((0, bytes, chunks.len() as u64), true)
             }
             Ok(content::Page::Index { items, .. }) => {
-                let whole = items.iter().fold(true, |whole, item| self.content(item) && whole);
+                let mut whole = true;
+                for item in &items {
+                    whole &= self.content(item);
+                }
                 let sum =
                     |of: fn(&ContentRoot) -> u64| items.iter().fold(0u64, |sum, item| sum.saturating_add(of(item)));
                 ((root.level, sum(|item| item.bytes), sum(|item| item.chunks)), whole)

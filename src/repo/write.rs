@@ -557,23 +557,28 @@ fn gate(repo: &Repository, written: &Written, draft: &Draft) -> Result<(), Error
         let live = state.packs().filter(|(_, pack)| pack.fate == Fate::Live);
         needed.extend(live.map(|(id, pack)| (*id, pack.bytes)));
     }
-    for (pack, bytes) in needed {
-        match listed.get(&pack) {
-            Some(info) if info.bytes == bytes => {}
-            Some(info) => {
-                let problem = format!("{} bytes long instead of {bytes}", info.bytes);
-                return Err(Error::PackLost { pack, problem });
-            }
-            None => return Err(Error::PackLost { pack, problem: "missing".into() }),
-        }
+    drop(index);
+    let amiss = |&(pack, bytes): &(&PackId, &u64)| listed.get(pack).is_none_or(|info| info.bytes != *bytes);
+    let Some((pack, bytes)) = needed.iter().find(amiss) else { return Ok(()) };
+    // What was swept since this run looked at the log is no damage: who can, reads again.
+    let state = repo.refresh()?;
+    if let Some((pack, _)) = needed.iter().filter(amiss).find(|(pack, _)| state.fate(pack) == Some(Fate::Swept)) {
+        return Err(Error::PackSwept { pack: *pack });
     }
-    Ok(())
+    let problem = match listed.get(pack) {
+        Some(info) => format!("{} bytes long instead of {bytes}", info.bytes),
+        None => "missing".into(),
+    };
+    Err(Error::PackLost { pack: *pack, problem })
 }
 
 /// Deletes the objects of packs that the log has swept. Asking for any other pack is refused.
 pub fn delete_swept(repo: &Repository, packs: &[PackId]) -> Result<u64, Error> {
     let state = repo.state();
     let mut deleted = 0;
+    // The sweep may be the entry of somebody who was killed before its barrier. It must not be lost while the deletes
+    // are not.
+    repo.storage.barrier()?;
     for pack in packs {
         if state.fate(pack) != Some(Fate::Swept) {
             return Err(Error::SelfCheck { what: "list of swept packs" });

@@ -4,5 +4,15 @@
 mod support;
 
 mod architecture;
+mod concurrency;
+mod crash;
+mod damage;
+mod fail;
+mod hostile;
+mod index_swap;
+mod protocol_model;
+mod reader;
+mod recording;
+mod slots;
 mod storage_contract;
 mod vectors;

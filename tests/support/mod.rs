@@ -1,11 +1,32 @@
-//! What several tests stand on: doubles of a storage.
+//! What several tests stand on: doubles of a storage, and a repository to try them on.
 
 // Shared by the suite and the benches; each uses a part.
 #![allow(dead_code)]
 
 pub mod crashing;
+pub mod damage_repo;
+pub mod damage_samples;
 pub mod failing;
+pub mod jobs;
+pub mod meanwhile;
+pub mod past;
 pub mod recording;
+pub mod repo;
+pub mod tree;
+
+/// Whether everything is to be tried that is sampled otherwise.
+pub fn exhaustive() -> bool {
+    std::env::var_os("LARDER_TEST_ALL").is_some_and(|value| value == "1")
+}
+
+/// Says what was going on when an assertion fails.
+pub fn told(what: &str, run: impl FnOnce()) {
+    if let Err(cause) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        let message = cause.downcast_ref::<String>().cloned();
+        let message = message.or(cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        panic!("{what}: {}", message.unwrap_or_default());
+    }
+}
 
 /// Which of a storage's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -187,7 +187,9 @@ fn attempt_once(
     }
     let snapshot = repo.keys().snapshot_id(&bytes);
     let written = drained.finish(Some(&bytes))?;
-    let draft = Draft { snapshot, series, started, complete: report.complete, parent: report.parent };
+    // Only what was taken over without a look at its chunks needs the parent to stay.
+    let parent = report.parent.filter(|_| report.unchanged_files > 0);
+    let draft = Draft { snapshot, series, started, complete: report.complete, parent };
     let state = commit(repo, &written, &draft, now(), &|state| {
         retention::tags_for_new(state, calendar, series, started, report.complete, &options.tags)
     })?;

@@ -1,0 +1,107 @@
+//! The machine stops at every storage call of every job, in turn. Nothing that was there before is lost, nothing that
+//! was reported as done is missing, nothing counts as damaged, and the job can be done again.
+//!
+//! After each stop every different state is tried that a disk may show: all unsynced changes kept, none, only the last,
+//! or some by a coin. By default one coin is thrown; with `LARDER_TEST_ALL=1` thirty-two.
+
+use std::sync::Arc;
+
+use crate::support::crashing::{Crashing, Stop, Unsynced};
+use crate::support::jobs::{Job, Outcome};
+use crate::support::past::{Ground, copy_of};
+use crate::support::repo::{Cache, Clock, create, open_in};
+use crate::support::{exhaustive, told};
+use larder::storage::memory::Memory;
+
+macro_rules! survive_a_stop_at_every_call {
+    ($($job:ident)*) => {
+        $(#[test]
+        fn $job() {
+            super::stop_at_every_call(&crate::support::jobs::$job());
+        })*
+    };
+}
+
+mod survives_a_stop_at_every_call {
+    crate::support::jobs::every_job! { survive_a_stop_at_every_call }
+}
+
+fn stop_at_every_call(job: &Job) {
+    let ground = (job.prepare)();
+    let calls = count_calls(job, &ground);
+    let states: u64 = (0..=calls).map(|at| stop_at(job, &ground, at)).sum();
+    assert!(states > calls, "{calls} calls left {states} states");
+    println!("{}: {calls} calls, {states} states", job.name);
+}
+
+fn count_calls(job: &Job, ground: &Ground) -> u64 {
+    let crashing = Arc::new(Crashing::new(ground.memory(), Stop::Never));
+    let cache = ground.cache();
+    let clock = ground.clock.of(&ground.memory());
+    let outcome = job.attempt(ground, crashing.clone(), &Cache::In(cache.path().to_owned()), &clock);
+    assert_eq!(outcome, Outcome::Done, "{}", job.name);
+    crashing.calls()
+}
+
+/// Returns how many different states a stop there can leave.
+fn stop_at(job: &Job, ground: &Ground, at: u64) -> u64 {
+    let memory = ground.memory();
+    let clock = ground.clock.of(&memory);
+    let crashing = Arc::new(Crashing::new(memory, Stop::AfterCalls(at)));
+    let cache = ground.cache();
+    let outcome = job.attempt(ground, crashing.clone(), &Cache::In(cache.path().to_owned()), &clock);
+    let survivors = survivors(&crashing, at);
+    for (unsynced, memory) in &survivors {
+        told(&format!("{}, stopped after call {at}, {unsynced:?}, {outcome:?}", job.name), || {
+            recover(job, ground, memory, &cache, &clock, &outcome);
+        });
+    }
+    survivors.len() as u64
+}
+
+/// What the disk may show, each different state once.
+fn survivors(crashing: &Crashing, at: u64) -> Vec<(Unsynced, Memory)> {
+    let coins = if exhaustive() { 32 } else { 1 };
+    let scattered = (0..coins).map(|coin| Unsynced::Scattered(at * 100 + coin));
+    let mut different: Vec<(Unsynced, Memory)> = Vec::new();
+    for unsynced in [Unsynced::Kept, Unsynced::Lost, Unsynced::OnlyLast].into_iter().chain(scattered) {
+        let memory = crashing.survivors(unsynced);
+        if different.iter().all(|(_, other)| other.snapshot() != memory.snapshot()) {
+            different.push((unsynced, memory));
+        }
+    }
+    different
+}
+
+fn recover(job: &Job, ground: &Ground, memory: &Memory, cache: &tempfile::TempDir, clock: &Clock, outcome: &Outcome) {
+    // The crashed client's own cache, as it was; and none.
+    let old = copy_of(cache);
+    let old = Cache::In(old.path().to_owned());
+    job.judge(ground, memory, &Cache::None, outcome);
+    job.judge(ground, memory, &old, outcome);
+    let clock = clock.of(memory);
+    clock.advance(60);
+    let again = job.attempt(ground, Arc::new(memory.clone()), &old, &clock);
+    assert_eq!(again, Outcome::Done, "the job cannot be done again");
+    job.judge(ground, memory, &Cache::None, &again);
+}
+
+/// What `init` leaves is a repository, or can be made one by another `init` after the folder was emptied; never
+/// something that looks like one and does not open.
+#[test]
+fn a_repository_made_half_is_none_or_opens() {
+    let now = larder::format::Time { seconds: 1, nanos: 0 };
+    let whole = Crashing::new(Memory::new(), Stop::Never);
+    create(&whole, now).unwrap();
+    for at in 0..=whole.calls() {
+        let crashing = Crashing::new(Memory::new(), Stop::AfterCalls(at));
+        let made = create(&crashing, now).is_ok();
+        for (unsynced, memory) in survivors(&crashing, at) {
+            match open_in(Arc::new(memory), &Cache::None) {
+                Ok(repo) => assert_eq!(repo.state().head, 0),
+                Err(larder::repo::error::Error::NotARepository) => assert!(!made, "{at} {unsynced:?}: made, and gone"),
+                Err(error) => panic!("{at} {unsynced:?}: {error}"),
+            }
+        }
+    }
+}

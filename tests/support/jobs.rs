@@ -1,0 +1,239 @@
+//! Jobs to be interrupted: what each finds, does, and must leave.
+//!
+//! Promise: `Job::judge` says what may be there after any interruption: never less than what the job leaves alone, never
+//! more than what it makes. Left out on purpose: how a job is interrupted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder::crypto::secret::Secret;
+use larder::crypto::slot::Stretch;
+use larder::format::log::{Action, TagAction, TagChange};
+use larder::ops::prune;
+use larder::progress::Silent;
+use larder::repo::Repository;
+use larder::repo::catalog::Catalog;
+use larder::repo::error::Error;
+use larder::repo::slots::{self, Credential};
+use larder::repo::state::Snapshot;
+use larder::storage::Storage;
+use larder::storage::memory::Memory;
+
+use crate::support::past::{Ground, MONDAY, Names, OTHER, TUESDAY, WEDNESDAY, past, past_with};
+use crate::support::repo::{Cache, Clock, DAY, backup, open_in};
+
+/// What somebody does to a repository.
+pub struct Job {
+    pub name: &'static str,
+    /// What is there before.
+    pub prepare: fn() -> Ground,
+    pub run: fn(&Ground, &Repository, &Clock) -> Result<(), String>,
+    /// The snapshots live before, and after it succeeded.
+    pub before: Names,
+    pub after: Names,
+}
+
+impl Job {
+    /// Opens the repository and does the job. An error is what a person would be told.
+    pub fn attempt(&self, ground: &Ground, storage: Arc<dyn Storage>, cache: &Cache, clock: &Clock) -> Outcome {
+        let repo = match open_in(storage, cache) {
+            Ok(repo) => repo,
+            Err(error) => return Outcome::Failed(format!("open: {error}")),
+        };
+        match (self.run)(ground, &repo, clock) {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// Opens the repository as an interruption left it, and says what is wrong: nothing may be damaged, every live
+    /// snapshot must restore, and the right ones must be live.
+    pub fn judge(&self, ground: &Ground, memory: &Memory, cache: &Cache, outcome: &Outcome) {
+        let repo = open_in(Arc::new(memory.clone()), cache).unwrap_or_else(|error| panic!("does not open: {error}"));
+        no_damage(&repo);
+        let live = ground.known.check(&repo);
+        let expected = |names: Names, name: &str| names.contains(&name);
+        for name in self.before.iter().chain(self.after) {
+            let stays = expected(self.before, name) && expected(self.after, name);
+            let must = if *outcome == Outcome::Done { expected(self.after, name) } else { stays };
+            let may = if *outcome == Outcome::Done { must } else { true };
+            let there = live.iter().any(|live| live == name);
+            assert!(there || !must, "snapshot {name:?} is gone; live are {live:?}");
+            assert!(may || !there, "snapshot {name:?} is still live; live are {live:?}");
+        }
+        let odd = |oddity: &&String| !(self.name.starts_with("key") && oddity.contains("keys/"));
+        let odd: Vec<_> = repo.oddities.iter().filter(odd).collect();
+        assert!(odd.is_empty(), "oddities: {odd:?}");
+        let strange = |live: &&String| !expected(self.before, live) && !expected(self.after, live);
+        assert_eq!(live.iter().find(strange), None, "nobody makes this snapshot");
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Failed(String),
+}
+
+/// That nothing in the repository is damaged or missing.
+pub fn no_damage(repo: &Repository) {
+    let faults = Catalog::survey(repo).unwrap().faults;
+    assert!(faults.is_empty(), "faults: {faults:?}");
+}
+
+/// Takes all tags from the first live snapshot of this name.
+pub fn drop_tags(repo: &Repository, name: &str, clock: &Clock) -> Result<(), String> {
+    let appended = repo.append::<Error>(clock.now(), &mut |state| {
+        let named = |s: &&Snapshot| repo.record(s).is_ok_and(|record| record.description == name);
+        let Some(snapshot) = state.live().find(named) else { return Ok(None) };
+        let remove = snapshot.tags.iter().cloned().collect();
+        let change = TagChange { snapshot: snapshot.id, add: Vec::new(), remove };
+        Ok(Some(Action::Untag(TagAction { changes: vec![change], rescue: Vec::new() })))
+    });
+    appended.map(drop).map_err(|error| error.to_string())
+}
+
+fn back_up(ground: &Ground, name: &str, repo: &Repository, clock: &Clock) -> Result<(), String> {
+    backup(repo, name, ground.known.get(name), clock).map(drop).map_err(|error| error.to_string())
+}
+
+/// Calls a macro with the names of all jobs.
+macro_rules! every_job {
+    ($macro:ident) => {
+        $macro! { first_backup second_backup unchanged_backup untag key_add prune_at_once prune_with_grace sweep repack }
+    };
+}
+pub(crate) use every_job;
+
+pub fn first_backup() -> Job {
+    Job {
+        name: "first backup",
+        prepare: || past(&[]),
+        run: |ground, repo, clock| back_up(ground, MONDAY, repo, clock),
+        before: &[],
+        after: &[MONDAY],
+    }
+}
+
+pub fn second_backup() -> Job {
+    Job {
+        name: "second backup",
+        prepare: || past(&[MONDAY]),
+        run: |ground, repo, clock| back_up(ground, TUESDAY, repo, clock),
+        before: &[MONDAY],
+        after: &[MONDAY, TUESDAY],
+    }
+}
+
+pub fn unchanged_backup() -> Job {
+    Job {
+        name: "unchanged backup",
+        prepare: || past(&[MONDAY, TUESDAY]),
+        run: |ground, repo, clock| back_up(ground, TUESDAY, repo, clock),
+        before: &[MONDAY, TUESDAY],
+        after: &[MONDAY, TUESDAY],
+    }
+}
+
+pub fn untag() -> Job {
+    Job {
+        name: "untag",
+        prepare: || past(&[MONDAY, TUESDAY]),
+        run: |_, repo, clock| drop_tags(repo, MONDAY, clock),
+        before: &[MONDAY, TUESDAY],
+        after: &[TUESDAY],
+    }
+}
+
+pub fn key_add() -> Job {
+    Job {
+        name: "key add",
+        prepare: || past(&[MONDAY]),
+        run: |ground, repo, clock| {
+            let credential = Credential::KeyFile(Secret::new([8; 32]));
+            let added = slots::add(repo, &ground.root, &credential, Stretch::None, "second", clock.now());
+            added.map(drop).map_err(|error| error.to_string())
+        },
+        before: &[MONDAY],
+        after: &[MONDAY],
+    }
+}
+
+/// Prunes, and repacks what more than so many percent of are unused.
+pub fn prune(
+    repo: &Repository,
+    grace: Duration,
+    max_unused_percent: f64,
+    clock: &Clock,
+) -> Result<prune::Report, String> {
+    let options = prune::Options { grace, max_unused_percent, threads: 1 };
+    let now = || clock.now();
+    prune::run(repo, &options, &now, &Silent)
+        .map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
+}
+
+/// Two snapshots were forgotten, one of which shares something with one that stays.
+fn partly_forgotten() -> Ground {
+    past_with(&[OTHER, MONDAY, TUESDAY, WEDNESDAY], |test, repo| {
+        drop_tags(repo, OTHER, &test.clock).unwrap();
+        drop_tags(repo, MONDAY, &test.clock).unwrap();
+    })
+}
+
+pub fn prune_at_once() -> Job {
+    Job {
+        name: "prune at once",
+        prepare: partly_forgotten,
+        run: |_, repo, clock| {
+            let report = prune(repo, Duration::ZERO, 100.0, clock)?;
+            assert_eq!(report.repacked.packs, 0);
+            Ok(())
+        },
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
+
+pub fn prune_with_grace() -> Job {
+    Job {
+        name: "prune with grace",
+        prepare: partly_forgotten,
+        run: |_, repo, clock| {
+            let report = prune(repo, prune::Options::GRACE, 0.0, clock)?;
+            assert_eq!(report.swept.packs, 0);
+            Ok(())
+        },
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
+
+/// What an earlier prune condemned has had its time.
+pub fn sweep() -> Job {
+    Job {
+        name: "sweep",
+        prepare: || {
+            past_with(&[OTHER, MONDAY, TUESDAY, WEDNESDAY], |test, repo| {
+                drop_tags(repo, OTHER, &test.clock).unwrap();
+                drop_tags(repo, MONDAY, &test.clock).unwrap();
+                let report = prune(repo, prune::Options::GRACE, 100.0, &test.clock).unwrap();
+                assert!(report.condemned.packs > 1, "{report:?}");
+                test.clock.advance(8 * DAY);
+            })
+        },
+        run: |_, repo, clock| prune(repo, prune::Options::GRACE, 100.0, clock).map(drop),
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
+
+pub fn repack() -> Job {
+    Job {
+        name: "repack",
+        prepare: partly_forgotten,
+        run: |_, repo, clock| prune(repo, Duration::ZERO, 0.0, clock).map(drop),
+        before: &[TUESDAY, WEDNESDAY],
+        after: &[TUESDAY, WEDNESDAY],
+    }
+}
