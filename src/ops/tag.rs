@@ -71,7 +71,8 @@ pub fn run(
         return Err(Error::BadTag { tag: tag.clone() });
     }
     let mut report = Report::default();
-    let mut packs: Option<HashSet<PackId>> = None;
+    // What it needs may have moved to other packs whenever the log has grown.
+    let mut packs: Option<(u64, HashSet<PackId>)> = None;
     let state = repo.append::<Error>(now, &mut |state| {
         let before = state.snapshot(&snapshot).ok_or(RepoError::NoSnapshot(snapshot))?;
         let change = change_of(before, add, remove);
@@ -90,10 +91,10 @@ pub fn run(
         report.brought_back = !before.is_live() && !after.is_empty();
         let mut rescue = Vec::new();
         if report.brought_back {
-            if packs.is_none() {
-                packs = Some(packs_of(repo, before)?);
+            if packs.as_ref().is_none_or(|(head, _)| *head != state.head) {
+                packs = Some((state.head, packs_of(repo, before)?));
             }
-            let needed = packs.iter().flatten();
+            let needed = packs.iter().flat_map(|(_, packs)| packs);
             rescue = match relied_on(repo, state, needed) {
                 Ok((_, rescue)) => rescue,
                 Err(error) if is_loss(&error) => return Err(Error::Gone { snapshot, reason: error.to_string() }),
@@ -168,12 +169,15 @@ impl Search<'_> {
                 .collect::<Vec<_>>())
         })?;
         let listed = |(id, bytes): &&(PackId, u64)| self.catalog.listed.get(id).is_some_and(|l| l.bytes == *bytes);
-        let fate = |pack: &PackId| self.state.fate(pack);
-        let sound: Vec<PackId> =
-            copies.iter().filter(listed).map(|copy| copy.0).filter(|pack| fate(pack) != Some(Fate::Swept)).collect();
-        let live = sound.iter().find(|pack| !matches!(fate(pack), Some(Fate::Condemned { .. })));
+        // A tag entry names no packs, so what no entry has named with its length cannot be relied on.
+        let fate = |(id, bytes): &(PackId, u64)| {
+            let pack = self.state.pack(id).filter(|pack| pack.bytes == *bytes && pack.fate != Fate::Swept)?;
+            Some((*id, pack.fate))
+        };
+        let sound: Vec<(PackId, Fate)> = copies.iter().filter(listed).filter_map(fate).collect();
+        let live = sound.iter().find(|(_, fate)| *fate == Fate::Live);
         let pack = live.or(sound.first()).ok_or(RepoError::MissingChunk { kind, id: *id })?;
-        self.packs.insert(*pack);
+        self.packs.insert(pack.0);
         Ok(true)
     }
 

@@ -11,12 +11,14 @@ use std::time::Duration;
 use larder::format::Time;
 use larder::format::listing::Owner;
 use larder::ops::backup::{self, Error as BackupError};
+use larder::ops::tag::Error as TagError;
 use larder::repo::Repository;
 use larder::repo::state::{Fate, State};
 use larder::source::stream::StreamSource;
 
 use crate::support::CallKind;
-use crate::support::jobs::{drop_tags, no_damage, prune};
+use crate::support::crashing::{Crashing, Stop};
+use crate::support::jobs::{add_tag, drop_tags, no_damage, prune};
 use crate::support::meanwhile::Meanwhile;
 use crate::support::past::{MONDAY, OTHER, TUESDAY, monday, other, tuesday};
 use crate::support::repo::{Cache, Clock, DAY, HOUR, Known, TestRepo, backup, open_in};
@@ -212,20 +214,19 @@ fn a_writers_own_packs_are_rescued_or_written_again() {
     }
 }
 
+/// Its packs are stored, and then it is killed.
+fn be_killed_before_the_log_entry(test: &TestRepo, name: &str, tree: &Tree) {
+    let storage = Crashing::new(test.memory.clone(), Stop::AfterChanges(3));
+    let killed = open_in(Arc::new(storage), &Cache::None).unwrap();
+    backup(&killed, name, tree, &test.clock).unwrap_err();
+}
+
 /// A killed run left packs; a writer takes from them while a prune condemns them.
 #[test]
 fn what_a_killed_run_left_can_be_relied_on_in_spite_of_a_prune() {
     for grace in [GRACE, Duration::ZERO] {
         let scene = scene();
-        {
-            let storage = crate::support::crashing::Crashing::new(
-                scene.test.memory.clone(),
-                // Its packs are stored, and then it is killed.
-                crate::support::crashing::Stop::AfterChanges(3),
-            );
-            let killed = open_in(Arc::new(storage), &Cache::None).unwrap();
-            backup(&killed, TUESDAY, &tuesday(), &scene.test.clock).unwrap_err();
-        }
+        be_killed_before_the_log_entry(&scene.test, TUESDAY, &tuesday());
         scene.before_commit(move |test, repo| prune_later(test, repo, grace));
         backup(&scene.slow, TUESDAY, &tuesday(), &scene.test.clock).unwrap();
         scene.ends_with(&[MONDAY, TUESDAY]);
@@ -275,6 +276,63 @@ fn two_prunes_at_once_let_no_chunk_go_twice() {
         prune(&scene.slow, Duration::ZERO, 0.0, &scene.test.clock).unwrap();
         scene.ends_with(&[TUESDAY]);
     }
+}
+
+#[test]
+fn a_tag_rescues_what_was_condemned_before_it_or_while_it_ran() {
+    for condemned_before in [true, false] {
+        let scene = scene();
+        if condemned_before {
+            prune_later(&scene.test, &scene.test.open(), GRACE);
+        } else {
+            scene.before_commit(|test, repo| prune_later(test, repo, GRACE));
+        }
+        let report = add_tag(&scene.slow, OTHER, "mine", &scene.test.clock).unwrap();
+        assert!(report.brought_back && report.rescued > 0, "{report:?}");
+        scene.ends_with(&[OTHER, MONDAY]);
+    }
+}
+
+#[test]
+fn a_tag_of_what_was_swept_before_it_or_while_it_ran_is_refused() {
+    for swept_before in [true, false] {
+        let scene = scene();
+        if swept_before {
+            prune_later(&scene.test, &scene.test.open(), Duration::ZERO);
+        } else {
+            scene.before_commit(|test, repo| prune_later(test, repo, Duration::ZERO));
+        }
+        let refused = add_tag(&scene.slow, OTHER, "mine", &scene.test.clock);
+        assert!(matches!(refused, Err(TagError::Gone { .. })), "{refused:?}");
+        scene.ends_with(&[MONDAY]);
+    }
+}
+
+/// A killed run has written again what was condemned. No entry names those packs, and a tag entry names none.
+#[test]
+fn a_tag_rescues_although_a_killed_run_left_copies() {
+    let scene = scene();
+    prune_later(&scene.test, &scene.test.open(), GRACE);
+    be_killed_before_the_log_entry(&scene.test, "back", &other());
+    add_tag(&scene.slow, OTHER, "mine", &scene.test.clock).unwrap();
+    scene.ends_with(&[OTHER, MONDAY]);
+}
+
+/// What the forgotten snapshot shares with live ones moves to another pack while the tag is about to be set.
+#[test]
+fn a_tag_follows_what_was_repacked_while_it_ran() {
+    let scene = scene();
+    backup(&scene.slow, TUESDAY, &tuesday(), &scene.test.clock).unwrap();
+    // Everything that monday needs is needed by its twin, too.
+    backup(&scene.slow, MONDAY, &monday(), &scene.test.clock).unwrap();
+    drop_tags(&scene.slow, MONDAY, &scene.test.clock).unwrap();
+    scene.before_commit(|test, repo| {
+        let report = prune(repo, Duration::ZERO, 0.0, &test.clock).unwrap();
+        assert!(report.condemned.packs > 0, "{report:?}");
+    });
+    let slow = open_in(scene.meanwhile.clone(), &Cache::None).unwrap();
+    add_tag(&slow, MONDAY, "mine", &scene.test.clock).unwrap();
+    scene.ends_with(&[MONDAY, TUESDAY, MONDAY]);
 }
 
 /// What a writer of the free run backs up in its nth round: most of it was there before.
