@@ -76,7 +76,8 @@ impl Shell {
         fs::set_permissions(self.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         // The build folder may be out of reach for nobody.
         let program = self.path("larder");
-        fs::copy(&self.program, &program).unwrap();
+        // By another process: no child of this one may hold the file open for writing while it is started.
+        assert!(Command::new("cp").arg(&self.program).arg(&program).status().unwrap().success());
         self.program = program;
         self.user = Some(NOBODY);
         self

@@ -41,8 +41,8 @@ fn a_policy_says_for_each_snapshot_which_rule_kept_or_dropped_it() {
     shell.types("forget --keep-daily 7 --keep-within 7d --source data").sees(
         0,
         "data on here
-           keep * * daily (among the newest 7); last, weekly, monthly, yearly (recent enough)
-           keep * * second (named by hand); last (*)
+           keep * * last, weekly, monthly, yearly (recent enough); daily (among the newest 7)
+           keep * * last (recent enough); second (named by hand)
          forgot 0 snapshots",
         "",
     );
