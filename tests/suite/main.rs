@@ -4,6 +4,7 @@
 mod support;
 
 mod architecture;
+mod cli;
 mod concurrency;
 mod crash;
 mod damage;
