@@ -7,6 +7,7 @@ mod architecture;
 mod concurrency;
 mod crash;
 mod fail;
+mod model;
 mod protocol_model;
 mod recording;
 mod storage_contract;
