@@ -52,3 +52,17 @@ fn faults_say_what_to_do() {
     let error = Error::from(connection.execute_batch("INSERT INTO gone VALUES (1)").unwrap_err());
     assert_eq!(error.fault(), Fault::Damaged);
 }
+
+#[test]
+fn a_map_holds_the_same_before_and_after_it_spills() {
+    for bytes_max in [0, 500, 1 << 20] {
+        let mut map = super::SpillMap::new(bytes_max);
+        for n in 0..50u8 {
+            map.put(&[n % 20], &[n]).unwrap();
+        }
+        let found: Vec<_> = (0..21u8).map(|n| map.get(&[n]).unwrap()).collect();
+        let expected: Vec<_> =
+            (0..21u8).map(|n| if n < 10 { Some(vec![n + 40]) } else { (n < 20).then(|| vec![n + 20]) }).collect();
+        assert_eq!(found, expected);
+    }
+}

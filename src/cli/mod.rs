@@ -4,17 +4,34 @@
 //! `report::Exit`. Help texts are the comments on the arguments.
 
 mod backup;
+mod cat;
+mod check;
+mod chosen;
+mod completions;
+mod diff;
+mod duration;
+mod find;
+mod forget;
 mod init;
+mod key;
+mod ls;
 mod output;
 mod progress;
+mod prune;
+mod rebuild_index;
+mod recover;
 mod report;
+mod restore;
 mod session;
+mod snapshots;
+mod stats;
+mod tag;
 mod unlock;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::output::Outcome;
 use crate::cli::session::{Global, Session};
@@ -39,12 +56,42 @@ SNAPSHOT is the beginning of an id, `latest`, or `SOURCE@latest`; PATH is a path
 enum Command {
     Init(init::Arguments),
     Backup(backup::Arguments),
+    Snapshots(snapshots::Arguments),
+    Ls(ls::Arguments),
+    Find(find::Arguments),
+    Diff(diff::Arguments),
+    Restore(restore::Arguments),
+    Cat(cat::Arguments),
+    Tag(tag::Arguments),
+    Forget(forget::Arguments),
+    Prune(prune::Arguments),
+    Check(check::Arguments),
+    Stats(stats::Arguments),
+    Key(key::Arguments),
+    RebuildIndex(rebuild_index::Arguments),
+    Recover(recover::Arguments),
+    Completions(completions::Arguments),
 }
 
 fn perform(session: &mut Session, command: &Command) -> Outcome {
     match command {
         Command::Init(arguments) => init::run(session, arguments),
         Command::Backup(arguments) => backup::run(session, arguments),
+        Command::Snapshots(arguments) => snapshots::run(session, arguments),
+        Command::Ls(arguments) => ls::run(session, arguments),
+        Command::Find(arguments) => find::run(session, arguments),
+        Command::Diff(arguments) => diff::run(session, arguments),
+        Command::Restore(arguments) => restore::run(session, arguments),
+        Command::Cat(arguments) => cat::run(session, arguments),
+        Command::Tag(arguments) => tag::run(session, arguments),
+        Command::Forget(arguments) => forget::run(session, arguments),
+        Command::Prune(arguments) => prune::run(session, arguments),
+        Command::Check(arguments) => check::run(session, arguments),
+        Command::Stats(arguments) => stats::run(session, arguments),
+        Command::Key(arguments) => key::run(session, arguments),
+        Command::RebuildIndex(arguments) => rebuild_index::run(session, arguments),
+        Command::Recover(arguments) => recover::run(session, arguments),
+        Command::Completions(arguments) => completions::run(Arguments::command(), arguments),
     }
 }
 

@@ -89,6 +89,15 @@ impl Output {
         if self.voice == Voice::Quiet || self.form == Form::Json { Ok(()) } else { self.line(text) }
     }
 
+    /// How many there were, and the like: on standard error, so that who counts lines counts only the answer.
+    pub fn aside(&mut self, text: impl Display) -> Result<(), Failure> {
+        self.flush()?;
+        if self.voice == Voice::Normal && self.form == Form::Text {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+        Ok(())
+    }
+
     /// The answer as JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         if self.closed {
@@ -212,11 +221,16 @@ pub fn plural(number: u64, one: &str) -> String {
 }
 
 /// Tags: tiers from fine to coarse, then those that people named.
-pub fn tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> String {
+pub fn sorted_tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let place = |tag: &str| TIERS.iter().position(|tier| tier.name() == tag).unwrap_or(TIERS.len());
     let mut tags: Vec<&str> = tags.into_iter().map(String::as_str).collect();
     tags.sort_by_key(|tag| (place(tag), *tag));
-    tags.join(", ")
+    tags
+}
+
+/// Tags in a line.
+pub fn tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> String {
+    sorted_tags(tags).join(", ")
 }
 
 /// A share for people: `12.5 %`.
@@ -294,6 +308,23 @@ impl From<&[u8]> for JsonPath {
             Ok(text) => Self { path: text.to_owned(), path_hex: None },
             Err(_) => Self { path: escaped(path), path_hex: Some(hex::encode(path)) },
         }
+    }
+}
+
+/// Paths in JSON: as they are, or escaped, and if any of them is no text, with the bytes of all beside them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JsonPaths {
+    paths: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paths_hex: Option<Vec<String>>,
+}
+
+impl From<&[Vec<u8>]> for JsonPaths {
+    fn from(paths: &[Vec<u8>]) -> Self {
+        let text = |path: &Vec<u8>| JsonPath::from(path.as_slice()).path;
+        let lossy = paths.iter().any(|path| std::str::from_utf8(path).is_err());
+        let paths_hex = lossy.then(|| paths.iter().map(hex::encode).collect());
+        Self { paths: paths.iter().map(text).collect(), paths_hex }
     }
 }
 

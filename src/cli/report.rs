@@ -7,9 +7,26 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use larder::ops::backup;
+use larder::ops::browse;
+use larder::ops::cat;
+use larder::ops::forget;
+use larder::ops::prune;
+use larder::ops::restore;
+use larder::ops::retention::CalendarError;
+use larder::ops::select;
+use larder::ops::tag;
+use larder::ops::usage;
 use larder::repo;
 use larder::source;
 use larder::storage::{self, ErrorKind};
+
+use crate::cli::output::escaped;
+
+/// Most names that a message lists.
+const NAMED_MAX: usize = 20;
+
+const DAMAGED: &str = "larder check says what is damaged and which snapshots it touches";
+const STAYS: &str = "make a newer snapshot first: the newest complete one of a source always stays";
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +93,7 @@ impl Failure {
 
     /// An error of the operating system.
     pub fn io(doing: impl Into<String>, error: &std::io::Error) -> Self {
-        let exit = match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::ReadOnlyFilesystem => Exit::Refused,
-            _ => Exit::Failed,
-        };
-        Self::new(exit, format!("{}: {error}", doing.into()))
+        Self::new(Exit::Failed, format!("{}: {error}", doing.into()))
     }
 
     /// With one line more on what it was.
@@ -137,8 +150,7 @@ impl From<repo::error::Error> for Failure {
                 .hint("the recovery key still opens the repository: larder recover --recovery-key"),
             Error::SlotRefused(_) => Self::new(Exit::Failed, message),
             Error::Damaged { .. } | Error::MissingChunk { .. } | Error::PackLost { .. } => {
-                Self::new(Exit::Damage, message)
-                    .hint("larder check says what is damaged and which snapshots it touches")
+                Self::new(Exit::Damage, message).hint(DAMAGED)
             }
             Error::LogDamaged { .. } => Self::new(Exit::Damage, message)
                 .hint("larder check says more; larder rebuild-index --salvage brings back what can be had"),
@@ -171,8 +183,9 @@ impl From<storage::Error> for Failure {
         let message = error.to_string();
         match error.kind {
             ErrorKind::NotFound if error.call == "open" => no_repository(format!("no repository at {}", error.object)),
-            ErrorKind::NotFound | ErrorKind::TooShort => Self::new(Exit::Damage, message)
-                .hint("larder check says what is damaged and which snapshots it touches"),
+            ErrorKind::NotFound | ErrorKind::TooShort | ErrorKind::TooLong => {
+                Self::new(Exit::Damage, message).hint(DAMAGED)
+            }
             ErrorKind::NoSpace => Self::new(Exit::Refused, message)
                 .hint("free some space (larder prune may), then run it again; nothing stored is lost"),
             ErrorKind::Denied => Self::new(Exit::Refused, message)
@@ -218,8 +231,131 @@ impl From<backup::Error> for Failure {
     }
 }
 
-impl From<larder::ops::retention::CalendarError> for Failure {
-    fn from(error: larder::ops::retention::CalendarError) -> Self {
+impl From<CalendarError> for Failure {
+    fn from(error: CalendarError) -> Self {
         Self::new(Exit::Failed, error.to_string()).causes(&error).hint("install the time zone database (tzdata)")
+    }
+}
+
+impl From<select::Error> for Failure {
+    fn from(error: select::Error) -> Self {
+        let failure = Self::new(Exit::Failed, error.to_string());
+        match error {
+            select::Error::Repo(error) => error.into(),
+            select::Error::NoneYet => failure.hint("larder backup makes one"),
+            select::Error::Unknown { .. } => {
+                failure.hint("larder snapshots lists what there is; a snapshot is at least 4 digits of an id, latest, or SOURCE@latest")
+            }
+            select::Error::Forgotten { snapshot } => {
+                failure.hint(format!("larder tag {} --add TAG brings it back until a prune sweeps it", snapshot.short()))
+            }
+            select::Error::Ambiguous { matches, .. } => {
+                let failure = matches.iter().take(NAMED_MAX).fold(failure, |failure, id| failure.detail(id.to_string()));
+                failure.hint("give more digits of the id")
+            }
+            select::Error::UnknownSource { known, .. } if known.is_empty() => failure.hint("there is no snapshot yet"),
+            select::Error::UnknownSource { known, .. } => {
+                let names: Vec<String> = known.iter().take(NAMED_MAX).map(|name| escaped(name.as_bytes())).collect();
+                failure.hint(format!("there are {}", names.join(", ")))
+            }
+        }
+    }
+}
+
+fn no_such_path(message: String) -> Failure {
+    Failure::new(Exit::Failed, message).hint("larder ls SNAPSHOT shows what is in it, larder find NAME where a file is")
+}
+
+impl From<browse::Error> for Failure {
+    fn from(error: browse::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            browse::Error::Repo(error) => error.into(),
+            browse::Error::NoSuchPath { path } => no_such_path(format!("{} is not in the snapshot", escaped(&path))),
+            browse::Error::Pattern { .. } => Self::usage(message),
+        }
+    }
+}
+
+impl From<cat::Error> for Failure {
+    fn from(error: cat::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            cat::Error::Repo(error) => error.into(),
+            cat::Error::NoSuchPath { .. } => no_such_path(message),
+            cat::Error::NotAFile { .. } => Self::new(Exit::Failed, message)
+                .hint("larder ls shows folders and links, larder restore brings them back"),
+            cat::Error::Lost { ref source, .. } => Self::new(Exit::Damage, message)
+                .detail(source.to_string())
+                .hint("what came before was written; another snapshot may have the whole file: larder find"),
+            cat::Error::Write(ref source) => Self::io("cannot write to standard output", source),
+        }
+    }
+}
+
+impl From<restore::Error> for Failure {
+    fn from(error: restore::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            restore::Error::Repo(error) => error.into(),
+            restore::Error::Pattern(error) => error.into(),
+            restore::Error::NoSuchPath { .. } => no_such_path(message),
+            restore::Error::TargetNotEmpty { .. } => Self::new(Exit::Failed, message)
+                .hint("choose another folder, or say what to do with what is there: --existing keep|replace|changed"),
+            restore::Error::Target { .. } => Self::new(Exit::Failed, message)
+                .causes(&error)
+                .hint("what was restored before is whole; --existing changed goes on where this ended"),
+            restore::Error::Links(_) => Self::new(Exit::Failed, message).causes(&error),
+        }
+    }
+}
+
+impl From<tag::Error> for Failure {
+    fn from(error: tag::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            tag::Error::Repo(error) => error.into(),
+            tag::Error::BadTag { .. } => Self::usage(message),
+            tag::Error::TooMany => Self::new(Exit::Failed, message),
+            tag::Error::AlwaysStays { .. } => Self::new(Exit::Failed, message).hint(STAYS),
+            tag::Error::Gone { .. } => {
+                Self::new(Exit::Failed, message).hint("larder snapshots --forgotten lists what can still come back")
+            }
+        }
+    }
+}
+
+impl From<forget::Error> for Failure {
+    fn from(error: forget::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            forget::Error::Repo(error) => error.into(),
+            forget::Error::AlwaysStays(_) => Self::new(Exit::Failed, message).hint(STAYS),
+            forget::Error::Calendar(error) => error.into(),
+            forget::Error::ForgottenAlready { .. } => {
+                Self::new(Exit::Failed, message).hint("larder prune frees its space once the grace period is over")
+            }
+        }
+    }
+}
+
+impl From<usage::Error> for Failure {
+    fn from(error: usage::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            usage::Error::Repo(error) => error.into(),
+            usage::Error::Damaged { .. } => Self::new(Exit::Damage, message).causes(&error).hint(DAMAGED),
+        }
+    }
+}
+
+impl From<prune::Error> for Failure {
+    fn from(error: prune::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            prune::Error::Repo(error) => error.into(),
+            prune::Error::Usage(error) => Self::from(error).detail("nothing was deleted"),
+            prune::Error::WouldLose { .. } => Self::new(Exit::Damage, message).causes(&error).hint(DAMAGED),
+        }
     }
 }

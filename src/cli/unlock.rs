@@ -100,11 +100,16 @@ impl Given {
     /// What is to open the repository from now on. A key file that does not exist is made.
     pub fn locking(&self) -> Result<Credential, Failure> {
         match self.means()? {
-            Some(Means::KeyFile(path)) => read_or_make_key_file(&path).map(Credential::KeyFile),
+            Some(Means::KeyFile(path)) => new_key_file(&path),
             Some(means) => password_from(means),
             None => Ok(Credential::Password(prompt_twice(PASSWORD)?)),
         }
     }
+}
+
+/// A key file that is to open the repository from now on. Made if it does not exist.
+pub fn new_key_file(path: &Path) -> Result<Credential, Failure> {
+    read_or_make_key_file(path).map(Credential::KeyFile)
 }
 
 impl NewPassword {

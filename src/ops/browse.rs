@@ -65,6 +65,7 @@ pub fn ls(
     depth: Depth,
     visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
 ) -> Result<Vec<RepoError>, Error> {
+    know_packs(repo)?;
     if !path.is_empty() {
         match find_entry(repo, root, path)? {
             None => return Err(Error::NoSuchPath { path: path.to_vec() }),
@@ -108,6 +109,11 @@ pub fn ls(
         }
     }
     Ok(damaged)
+}
+
+/// Makes the index know the packs of others. Those that cannot be read show when a page is missing.
+fn know_packs(repo: &Repository) -> Result<(), RepoError> {
+    repo.catch_up().map(drop)
 }
 
 /// A path that comes after everything below a folder and before everything else.
@@ -180,7 +186,8 @@ pub fn find(
     snapshots: &[(SnapshotId, ListingRoot)],
     pattern: &Pattern,
     visit: &mut dyn FnMut(&SnapshotId, &Entry) -> ControlFlow<()>,
-) -> Searched {
+) -> Result<Searched, RepoError> {
+    know_packs(repo)?;
     let mut searched = Searched::default();
     let mut search = Search { repo, pattern, barren: HashSet::new() };
     for (snapshot, root) in snapshots {
@@ -198,7 +205,7 @@ pub fn find(
             break;
         }
     }
-    searched
+    Ok(searched)
 }
 
 struct Search<'a> {
@@ -285,6 +292,7 @@ pub fn diff(
     after: &ListingRoot,
     visit: &mut dyn FnMut(Difference<'_>) -> ControlFlow<()>,
 ) -> Result<(), RepoError> {
+    know_packs(repo)?;
     let (mut left, mut right) = (Cursor::new(repo, before), Cursor::new(repo, after));
     while let Some(turn) = turn(left.next.as_ref(), right.next.as_ref()) {
         match turn {

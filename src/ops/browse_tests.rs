@@ -141,7 +141,8 @@ fn a_search_names_every_snapshot_that_has_a_match() {
     let searched = find(&sample.repo, &snapshots, &Pattern::new("a").unwrap(), &mut |snapshot, entry| {
         found.push((*snapshot, text(&entry.path)));
         Continue(())
-    });
+    })
+    .unwrap();
     assert_eq!(found, [(id(1), "a".to_owned()), (id(2), "a".to_owned())]);
     assert_eq!((searched.snapshots, searched.found, searched.damaged.len()), (3, 2, 0));
 }

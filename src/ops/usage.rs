@@ -5,6 +5,7 @@
 //! rest (`ops/prune`).
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -212,10 +213,11 @@ impl<'r> Usage<'r> {
         let mut recorded = HashSet::new();
         self.records.clear();
         for (pack, _) in self.rows().into_iter().filter(|row| row.1 == Kind::Tree) {
-            if !self.found.contains_key(&pack) {
-                self.found.insert(pack, record_blocks(self.repo, pack, &mut unpacker)?);
-            }
-            for (block, id) in &self.found[&pack] {
+            let found = match self.found.entry(pack) {
+                Entry::Occupied(occupied) => occupied.into_mut(),
+                Entry::Vacant(vacant) => vacant.insert(record_blocks(self.repo, pack, &mut unpacker)?),
+            };
+            for (block, id) in found {
                 if self.visited.contains(id) && recorded.insert(*id) {
                     self.records.entry(pack).or_default().push(*block);
                 }
@@ -260,8 +262,8 @@ impl<'r> Usage<'r> {
                 continue;
             }
             for at in &copies {
-                if !ranks.contains_key(&at.pack) {
-                    ranks.insert(at.pack, rank(&self.of(at.pack)?));
+                if let Entry::Vacant(vacant) = ranks.entry(at.pack) {
+                    vacant.insert(rank(&self.of(at.pack)?));
                 }
             }
             let best = copies.iter().max_by_key(|at| (ranks[&at.pack], Reverse(at.pack))).map(|at| at.pack);

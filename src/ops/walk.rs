@@ -345,7 +345,10 @@ impl<'r> Walker<'r> {
                 ((0, bytes, chunks.len() as u64), true)
             }
             Ok(content::Page::Index { items, .. }) => {
-                let whole = items.iter().fold(true, |whole, item| self.content(item) && whole);
+                let mut whole = true;
+                for item in &items {
+                    whole &= self.content(item);
+                }
                 let sum =
                     |of: fn(&ContentRoot) -> u64| items.iter().fold(0u64, |sum, item| sum.saturating_add(of(item)));
                 ((root.level, sum(|item| item.bytes), sum(|item| item.chunks)), whole)

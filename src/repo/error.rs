@@ -133,7 +133,8 @@ impl Error {
         match self {
             Error::Damaged { .. } | Error::MissingChunk { .. } | Error::PackLost { .. } | Error::Newer { .. } => true,
             Error::Storage(error) => {
-                matches!(error.kind, storage::ErrorKind::NotFound | storage::ErrorKind::TooShort)
+                use storage::ErrorKind::{NotFound, TooLong, TooShort};
+                matches!(error.kind, NotFound | TooShort | TooLong)
             }
             _ => false,
         }

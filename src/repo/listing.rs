@@ -238,8 +238,14 @@ impl<'r> Entries<'r> {
         Self { from: Some(path.to_vec()), ..Self::new(repo, root) }
     }
 
-    fn descend(&mut self, page: &ChunkRef, level: u8) -> Result<(), Error> {
-        match read_listing_page(self.repo, page, level)? {
+    fn descend(&mut self, page: &ChunkRef, level: u8, first: Option<&[u8]>) -> Result<(), Error> {
+        let decoded = read_listing_page(self.repo, page, level)?;
+        // A page that is named again and again, level by level, would otherwise be read for ever.
+        if first.is_some_and(|first| first_path(&decoded) != Some(first)) {
+            let reason = Reject::Broken("does not begin where the page above says");
+            return Err(Error::reject(format!("page {}", page.id), reason));
+        }
+        match decoded {
             listing::Page::Leaf(mut entries) => {
                 if let Some(from) = &self.from {
                     let before = entries.partition_point(|e| compare_paths(&e.path, from) == Ordering::Less);
@@ -259,12 +265,19 @@ impl<'r> Entries<'r> {
     }
 }
 
+fn first_path(page: &listing::Page) -> Option<&[u8]> {
+    match page {
+        listing::Page::Leaf(entries) => entries.first().map(|entry| entry.path.as_slice()),
+        listing::Page::Index { items, .. } => items.first().map(|item| item.first.as_slice()),
+    }
+}
+
 impl Iterator for Entries<'_> {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(root) = self.root.take()
-            && let Err(error) = self.descend(&root.page, root.level)
+            && let Err(error) = self.descend(&root.page, root.level, None)
         {
             return Some(Err(error));
         }
@@ -282,7 +295,7 @@ impl Iterator for Entries<'_> {
             let level = *level;
             match items.next() {
                 Some(item) => {
-                    if let Err(error) = self.descend(&item.page, level) {
+                    if let Err(error) = self.descend(&item.page, level, Some(&item.first)) {
                         return Some(Err(error));
                     }
                 }

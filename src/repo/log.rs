@@ -33,13 +33,14 @@ impl Repository {
     pub fn refresh(&self) -> Result<Arc<State>, Error> {
         let mut state = (*self.state()).clone();
         let listed = self.list_log()?;
+        let opening = state.head == 0;
         let newest = listed.last_key_value().map_or(0, |(&seq, _)| seq);
         let seen = self.seen();
         if state.head == 0 {
             self.apply_cached(&mut state, &listed)?;
         }
         self.apply_listed(&mut state, &listed)?;
-        if let Some((seq, hash)) = seen {
+        if let Some((seq, hash)) = seen.filter(|_| opening || seen != Some((state.head, state.head_hash))) {
             self.check_memory(seq, hash, newest, &state)?;
         }
         if seen.is_none_or(|(seq, _)| seq < state.head) {
@@ -96,6 +97,9 @@ impl Repository {
                 Ok(bytes) => self.apply_found(state, seq, bytes)?,
                 Err(error) if error.kind == ErrorKind::NotFound => {
                     state.apply_damaged(seq, [0; 32], "missing".into());
+                }
+                Err(error) if error.kind == ErrorKind::TooLong => {
+                    state.apply_damaged(seq, [0; 32], error.reason);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -234,27 +238,31 @@ impl Repository {
             let found = format!("now the newest is {newest}");
             return Err(Error::RolledBack { expected: seq, found, memory });
         }
-        let stored = if seq == state.head {
-            state.head_hash
-        } else {
-            match self.storage.get_whole(&object(objects::log_name(seq))?, ENTRY_BYTES_MAX) {
-                Ok(bytes) => hash::plain(&bytes),
-                Err(storage::Error { kind: ErrorKind::NotFound, .. }) => [0; 32],
-                Err(error) => return Err(error.into()),
-            }
-        };
         // A damaged or missing entry is named as such elsewhere; here only a different history counts.
         let damaged = state.problems.iter().any(|problem| problem.seq == seq);
-        if stored != hash && !damaged {
+        // The state may have come from the index, which knows nothing of what was done to the storage meanwhile.
+        let other = match self.storage.get_whole(&object(objects::log_name(seq))?, ENTRY_BYTES_MAX) {
+            Ok(bytes) => hash::plain(&bytes) != hash && self.is_genuine(seq, bytes),
+            Err(storage::Error { kind: ErrorKind::NotFound, .. }) => true,
+            Err(storage::Error { kind: ErrorKind::TooLong, .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if other && !damaged {
             return Err(Error::RolledBack { expected: seq, found: "another entry is in its place".into(), memory });
         }
         Ok(())
     }
 
+    /// Whether these bytes are an entry of this repository. If not, they are damaged rather than another history.
+    fn is_genuine(&self, seq: u64, bytes: Vec<u8>) -> bool {
+        self.open_entry(seq, &Found { bytes, known: false }).is_ok()
+    }
+
     /// Writes the client's memory. It is a safeguard, so failing to write it is no failure.
     fn remember(&self, state: &State) {
         let Some(path) = &self.memory else { return };
-        if state.problems.last().is_some_and(|problem| problem.seq == state.head) {
+        let damaged = state.problems.last().is_some_and(|problem| problem.seq == state.head);
+        if damaged || state.head == 0 {
             return;
         }
         let text = format!("{} {}\n", state.head, hex::encode(state.head_hash));

@@ -173,11 +173,11 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
             Err(Error::Storage(error)) if error.kind == ErrorKind::NotFound => {
                 oddities.push(format!("{name} is missing"));
             }
-            Err(Error::Storage(error)) => return Err(error.into()),
-            Err(error) => {
+            Err(error) if error.is_damage() => {
                 oddities.push(error.to_string());
                 damage = Some(error);
             }
+            Err(error) => return Err(error),
         }
     }
     if found.is_empty() { Err(damage.unwrap_or(Error::NotARepository)) } else { Ok((found, oddities)) }

@@ -18,7 +18,7 @@ use crate::format::{Time, objects};
 use crate::id::{RepositoryId, SlotId};
 use crate::repo::error::Error;
 use crate::repo::{Repository, object};
-use crate::storage::{ErrorKind, Storage};
+use crate::storage::Storage;
 
 /// What opens a repository.
 pub enum Credential {
@@ -124,12 +124,12 @@ pub fn read_slots(storage: &dyn Storage, repository: RepositoryId) -> Result<Slo
             match read_copy(storage, repository, id, &name) {
                 // Either may be the damaged one: both are tried.
                 Ok(slot) if sound.as_ref().is_some_and(|first| *first != slot) => {
-                    found.oddities.push(format!("both copies of key slot {} differ", id.short()));
+                    found.oddities.push(format!("{name} and its other copy differ"));
                     found.slots.push(slot);
                 }
                 Ok(slot) => sound = Some(slot),
-                Err(Error::Storage(error)) if error.kind != ErrorKind::NotFound => return Err(error.into()),
-                Err(error) => found.oddities.push(error.to_string()),
+                Err(error) if error.is_damage() => found.oddities.push(error.to_string()),
+                Err(error) => return Err(error),
             }
         }
         found.slots.extend(sound);

@@ -66,6 +66,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The object is shorter than the range asked for.
     TooShort,
+    /// The object is longer than whoever reads it whole is ready for.
+    TooLong,
     /// No space left, or quota used up.
     NoSpace,
     /// Not allowed, or the medium is read-only.
@@ -98,7 +100,7 @@ impl Error {
     /// An object is longer than whoever reads it whole is ready for.
     fn too_long(name: &ObjectName, limit: u64, there: u64) -> Self {
         let reason = format!("it has {there} bytes and the limit is {limit}");
-        Self { kind: ErrorKind::Other, call: "read", object: name.to_string(), reason }
+        Self { kind: ErrorKind::TooLong, call: "read", object: name.to_string(), reason }
     }
 }
 
@@ -112,7 +114,7 @@ pub trait Storage: Send + Sync {
     /// Reads exactly this range of an object: [`ErrorKind::TooShort`] when there is less.
     fn get(&self, name: &ObjectName, range: Range<u64>) -> Result<Vec<u8>, Error>;
 
-    /// Reads a whole object of at most `limit` bytes (a longer one is an error of kind `Other`).
+    /// Reads a whole object of at most `limit` bytes ([`ErrorKind::TooLong`] when there is more).
     fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, Error>;
 
     /// Every object whose name begins with `prefix` (`""`, a folder with its slash such as `packs/`, or either and

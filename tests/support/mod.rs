@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod crashing;
+pub mod damage_repo;
+pub mod damage_samples;
 pub mod failing;
 pub mod jobs;
 pub mod meanwhile;

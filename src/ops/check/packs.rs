@@ -110,35 +110,36 @@ impl<'r> Looker<'r> {
             Ok(unpacker) => unpacker,
             Err(error) => return self.note(|found| found.failure = Some(error)),
         };
-        while let Some((pack, &data)) = self.next_pack() {
-            if let Err(error) = self.pack(pack, data, &mut unpacker) {
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(pack) = self.packs.get(at) else { return };
+            let looked = self.header(pack).and_then(|read| match read {
+                Some((number, header)) if self.chosen[at] => self.blocks(pack, number, &header, &mut unpacker),
+                _ => Ok(()),
+            });
+            if let Err(error) = looked {
                 self.note(|found| found.failure = Some(error));
             }
             self.observer.event(Event::Advanced(Units { files: 1, bytes: 0 }));
         }
     }
 
-    fn next_pack(&self) -> Option<(&Candidate, &bool)> {
-        let at = self.next.fetch_add(1, Ordering::Relaxed);
-        self.packs.get(at).zip(self.chosen.get(at))
-    }
-
-    /// Looks into one pack. Whatever is wrong with it is a problem; an error is one of the index.
-    fn pack(&self, pack: &Candidate, data: bool, unpacker: &mut Unpacker) -> Result<(), Error> {
+    /// Looks at the front of a pack. Whatever is wrong with it is a problem; an error is one of the index.
+    fn header(&self, pack: &Candidate) -> Result<Option<(PackNumber, Vec<u8>)>, Error> {
         let name = objects::pack_name(&pack.id);
         let (header, directory) = match read_header(self.repo, &pack.id, pack.bytes) {
             Ok(read) => read,
             Err(error) => {
                 let number = self.repo.index().pack_number(&pack.id);
                 self.problem(name, error.to_string(), number.map_or(Place::Beside, Place::Pack));
-                return Ok(());
+                return Ok(None);
             }
         };
         let number = self.hold_against_index(pack, &header, directory)?;
         if pack.live {
             self.note(|found| found.sound.push(pack.id));
         }
-        if data { self.blocks(pack, number, &header, unpacker) } else { Ok(()) }
+        Ok(Some((number, header)))
     }
 
     /// Sees to it that the index holds what the storage does.

@@ -64,14 +64,13 @@ pub fn packs(
     named.sort_by_key(|pack| pack.0);
     let mut candidates = Vec::new();
     for (id, pack) in named {
-        let live = pack.fate == Fate::Live;
         match listed.get(id) {
-            None => lost(repo, id, "missing".into(), live, findings),
+            None => lost(repo, id, "missing".into(), pack.fate, findings),
             // One that was condemned before any entry named it has no length in the log.
             Some(info) if pack.bytes > 0 && info.bytes != pack.bytes => {
-                lost(repo, id, format!("{} bytes long instead of {}", info.bytes, pack.bytes), live, findings);
+                lost(repo, id, format!("{} bytes long instead of {}", info.bytes, pack.bytes), pack.fate, findings);
             }
-            Some(info) => candidates.push(Candidate { id: *id, bytes: info.bytes, live }),
+            Some(info) => candidates.push(Candidate { id: *id, bytes: info.bytes, live: pack.fate == Fate::Live }),
         }
     }
     forget_gone(repo, &listed)?;
@@ -80,10 +79,10 @@ pub fn packs(
 }
 
 /// Notes a pack that is not there, with what the index still knows of it.
-fn lost(repo: &Repository, id: &PackId, what: String, live: bool, findings: &mut Findings) {
+fn lost(repo: &Repository, id: &PackId, what: String, fate: Fate, findings: &mut Findings) {
     findings.add(objects::pack_name(id), what, Place::Beside);
     let mut index = repo.index();
-    if live
+    if fate == Fate::Live
         && let Some(number) = index.pack_number(id)
         && let Ok(directory) = index.directory(number)
     {

@@ -53,7 +53,9 @@ impl Walk<'_> {
         let mut touched = self.chunk(Kind::Tree, &page.id, at);
         match read_listing_page(self.repo, page, level) {
             Ok(listing::Page::Leaf(entries)) => {
-                touched = entries.iter().fold(touched, |touched, entry| self.entry(entry) || touched);
+                for entry in &entries {
+                    touched |= self.entry(entry);
+                }
             }
             Ok(listing::Page::Index { items, .. }) => {
                 for item in &items {
@@ -62,7 +64,10 @@ impl Walk<'_> {
             }
             Err(_) => touched = true,
         }
-        self.remember(page, touched)
+        if !touched {
+            self.remember(page);
+        }
+        touched
     }
 
     fn entry(&mut self, entry: &Entry) -> bool {
@@ -81,22 +86,30 @@ impl Walk<'_> {
         match read_content_page(self.repo, &root.page, root.level) {
             Ok(content::Page::Leaf(chunks)) => touched |= self.chunks(&chunks, path),
             Ok(content::Page::Index { items, .. }) => {
-                touched = items.iter().fold(touched, |touched, item| self.content(item, path) || touched);
+                for item in &items {
+                    touched |= self.content(item, path);
+                }
             }
             Err(_) => touched = true,
         }
-        self.remember(&root.page, touched)
-    }
-
-    fn remember(&mut self, page: &ChunkRef, touched: bool) -> bool {
-        if !touched && self.clean.len() < PAGES_REMEMBERED_MAX {
-            self.clean.insert(page.id);
+        if !touched {
+            self.remember(&root.page);
         }
         touched
     }
 
+    fn remember(&mut self, page: &ChunkRef) {
+        if self.clean.len() < PAGES_REMEMBERED_MAX {
+            self.clean.insert(page.id);
+        }
+    }
+
     fn chunks(&mut self, chunks: &[ChunkRef], path: &[u8]) -> bool {
-        chunks.iter().fold(false, |touched, chunk| self.chunk(Kind::Data, &chunk.id, path) || touched)
+        let mut touched = false;
+        for chunk in chunks {
+            touched |= self.chunk(Kind::Data, &chunk.id, path);
+        }
+        touched
     }
 
     fn chunk(&mut self, kind: Kind, id: &ChunkId, path: &[u8]) -> bool {

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, unlinkat};
 
 use crate::format::listing::DEPTH_MAX;
 use crate::ops::restore::report::Action;
-use crate::ops::restore::select::Chosen;
+use crate::ops::restore::select::{Chosen, Scope};
 use crate::ops::restore::{Context, Mode};
 use crate::posix::capture::{Kind, status_at};
 use crate::source::directory;
@@ -64,7 +64,7 @@ impl Extras {
                 _ => {}
             }
             let path = join(self.path(), &name);
-            if let Err(error) = extra(context, &path, self.folder.included) {
+            if let Err(error) = extra(context, &path, self.folder.scope) {
                 context.tally.problem(&path, &format!("cannot delete it: {error}"));
             }
             self.advance()?;
@@ -78,10 +78,10 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// Deletes something that is not in the snapshot, if it is our business.
-fn extra(context: &Context<'_>, path: &[u8], folder_included: bool) -> io::Result<()> {
+fn extra(context: &Context<'_>, path: &[u8], folder: Scope) -> io::Result<()> {
     let (parent, name) = context.root()?.parent_of(context.below(path))?;
     let form = if status_at(&*parent, name)?.kind == Kind::Directory { Form::Folder } else { Form::Other };
-    match (context.filter.covers(path, form, folder_included), form) {
+    match (context.filter.covers(path, form, folder), form) {
         (false, _) => Ok(()),
         (true, Form::Folder) => tree(context, path).map(drop),
         (true, Form::Other) => one(context, path, &parent, name),
@@ -121,7 +121,7 @@ pub fn tree(context: &Context<'_>, path: &[u8]) -> io::Result<bool> {
         let path = join(&level.path, &name);
         let (parent, name) = context.root()?.parent_of(context.below(&path))?;
         let form = if status_at(&*parent, name)?.kind == Kind::Directory { Form::Folder } else { Form::Other };
-        if !context.filter.covers(&path, form, true) {
+        if !context.filter.covers(&path, form, Scope::Everything) {
             level.empty = false;
         } else if form == Form::Other {
             one(context, &path, &parent, name)?;

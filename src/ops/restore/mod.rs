@@ -314,4 +314,4 @@ pub fn is_kind(status: Option<&crate::posix::capture::Status>, kind: Kind) -> bo
 
 #[cfg(test)]
 #[path = "mod_tests.rs"]
-mod tests;
+pub mod tests;

@@ -5,19 +5,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::window::Limits;
 use super::{Error, Existing, Extra, Mode, Options, Owners, Verify, run, run_within};
 use crate::chunking::Sizes;
 use crate::crypto::slot::Stretch;
+use crate::format::content::Content;
+use crate::format::listing::{Entry, Node, Owner};
 use crate::format::record::ListingRoot;
 use crate::format::{Time, objects};
 use crate::ops::backup;
 use crate::ops::restore::report::Report;
 use crate::progress::Silent;
 use crate::repo::Repository;
+use crate::repo::catalog::Catalog;
+use crate::repo::listing::ListingWriter;
 use crate::repo::open::{NewRepository, create, open};
 use crate::repo::slots::Credential;
+use crate::repo::write::{Mode as WriteMode, Writer};
 use crate::source::directory::{DirectorySource, Options as SourceOptions};
 use crate::storage::memory::Memory;
 
@@ -240,4 +246,290 @@ fn a_path_names_what_is_restored() {
     sound(bench.restore(&root, "a/b/file", &options()).unwrap());
     assert_eq!(bench.read("file"), "text");
     assert!(matches!(bench.restore(&root, "a/x", &options()), Err(Error::NoSuchPath { .. })));
+}
+
+/// Flips a bit in the middle of the blocks of every data pack that holds a chunk of these bytes.
+fn damage_data(bench: &Bench) {
+    let numbers: Vec<_> = bench.repo.index().packs().filter(|p| p.kind == crate::format::Kind::Data).cloned().collect();
+    for pack in numbers {
+        let name = crate::storage::ObjectName::new(objects::pack_name(&pack.id)).unwrap();
+        assert!(bench.storage.damage(&name, |bytes| {
+            let at = bytes.len() - 2000;
+            bytes[at] ^= 1;
+        }));
+    }
+}
+
+#[test]
+fn what_exists_is_kept_or_replaced_as_asked() {
+    let bench = Bench::new();
+    bench.write("a/file", "stored");
+    bench.write("a/new", "new");
+    let root = bench.backup();
+    bench.put("a/file", "mine");
+    bench.put("a/extra", "extra");
+    let kept = sound(bench.restore(&root, "", &Options { existing: Existing::Keep, ..options() }).unwrap());
+    assert_eq!(
+        (kept.files, kept.unchanged, bench.read("a/file"), bench.read("a/new")),
+        (1, 1, "mine".into(), "new".into())
+    );
+    let replaced = sound(bench.restore(&root, "", &Options { existing: Existing::Replace, ..options() }).unwrap());
+    assert_eq!((replaced.files, bench.read("a/file"), bench.read("a/extra")), (2, "stored".into(), "extra".into()));
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let bench = Bench::new();
+    nasty(bench.source.path());
+    let root = bench.backup();
+    let changed = Options { existing: Existing::Changed, verify: Verify::Everything, ..options() };
+    sound(bench.restore(&root, "", &changed).unwrap());
+    let again = sound(bench.restore(&root, "", &changed).unwrap());
+    assert_eq!((again.files, again.others, again.hard_links), (0, 0, 0));
+    let large = bench.target().join("a/b/same");
+    let before = fs::metadata(&large).unwrap().ino();
+    File::options().write(true).open(&large).unwrap().write_all_at(b"changed", 1_000_000).unwrap();
+    fs::set_permissions(bench.target().join("a/b/c/3"), fs::Permissions::from_mode(0o600)).unwrap();
+    File::options()
+        .write(true)
+        .open(bench.target().join("a/b/c/4"))
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    fs::remove_file(bench.target().join("a/b/large")).unwrap();
+    // Everything but the chunk that changed must come from the target.
+    let image = bench.storage.snapshot();
+    let report = sound(bench.restore(&root, "", &changed).unwrap());
+    assert_eq!((report.files, report.hard_links, report.unchanged > 40), (1, 1, true));
+    assert_ne!(fs::metadata(&large).unwrap().ino(), before);
+    assert_eq!(tree(&bench.target()), tree(bench.source.path()));
+    assert_eq!(bench.storage.snapshot().len(), image.len());
+}
+
+#[test]
+fn a_changed_file_takes_equal_parts_from_the_target() {
+    let bench = Bench::new();
+    bench.write("file", noise(9, 2_000_000));
+    let root = bench.backup();
+    let mut bytes = noise(9, 2_000_000);
+    bytes[10] ^= 1;
+    bench.put("file", &bytes);
+    damage_data(&bench);
+    let changed = Options { existing: Existing::Changed, ..options() };
+    // The damage is in a part that need not be read.
+    sound(bench.restore(&root, "", &changed).unwrap());
+    assert_eq!(fs::read(bench.target().join("file")).unwrap(), noise(9, 2_000_000));
+}
+
+#[test]
+fn what_is_not_in_the_snapshot_is_deleted_if_asked_and_not_excluded() {
+    let bench = Bench::new();
+    bench.write("a/file", "stored");
+    bench.write("b", "file");
+    let root = bench.backup();
+    let outside = bench.scratch.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "").unwrap();
+    for path in ["0", "a/0/1/2", "a/zzz", "b/folder/in/the/way", "keep.log", "dir/keep.log", "dir/gone"] {
+        bench.put(path, "x");
+    }
+    symlink(&outside, bench.target().join("a/link")).unwrap();
+    let deleting = Options {
+        existing: Existing::Replace,
+        extra: Extra::Delete,
+        exclude: vec!["*.log".into()],
+        mode: Mode::DryRun,
+        ..options()
+    };
+    let before = tree(&bench.target());
+    let planned = sound(bench.restore(&root, "", &deleting).unwrap());
+    assert_eq!(tree(&bench.target()), before);
+    let report = sound(bench.restore(&root, "", &Options { mode: Mode::Write, ..deleting }).unwrap());
+    assert_eq!(bench.names(), ["a", "a/file", "b", "dir", "dir/keep.log", "keep.log"]);
+    assert_eq!((planned.deleted, planned.files), (report.deleted, report.files));
+    assert!(outside.join("precious").exists());
+}
+
+#[test]
+fn patterns_choose_what_is_restored() {
+    let bench = Bench::new();
+    for path in ["a/x/1.txt", "a/y/2.txt", "a/y/2.log", "b/3.log", "c/d/4.txt"] {
+        bench.write(path, path);
+    }
+    let root = bench.backup();
+    let restored = |include: &[&str], exclude: &[&str]| {
+        let list = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect();
+        sound(
+            bench.restore(&root, "", &Options { include: list(include), exclude: list(exclude), ..options() }).unwrap(),
+        );
+        let names = bench.names();
+        fs::remove_dir_all(bench.target()).unwrap();
+        names
+    };
+    assert_eq!(restored(&["*.log"], &[]), ["a", "a/y", "a/y/2.log", "b", "b/3.log"]);
+    assert_eq!(restored(&["/a"], &["*.log", "x/"]), ["a", "a/y", "a/y/2.txt"]);
+    assert_eq!(restored(&["d/"], &[]), ["c", "c/d", "c/d/4.txt"]);
+    assert_eq!(restored(&[], &["/a", "c"]), ["b", "b/3.log"]);
+    assert!(bench.restore(&root, "", &Options { include: vec!["[".into()], ..options() }).is_err());
+}
+
+#[test]
+fn a_hard_link_whose_first_name_is_left_out_is_a_file() {
+    let bench = Bench::new();
+    bench.write("a", "text");
+    fs::hard_link(bench.source.path().join("a"), bench.source.path().join("b")).unwrap();
+    fs::hard_link(bench.source.path().join("a"), bench.source.path().join("c")).unwrap();
+    let root = bench.backup();
+    let report = sound(bench.restore(&root, "", &Options { exclude: vec!["/a".into()], ..options() }).unwrap());
+    assert_eq!(
+        (report.files, report.hard_links, bench.read("b"), bench.read("c")),
+        (1, 1, "text".into(), "text".into())
+    );
+    assert_eq!(fs::metadata(bench.target().join("b")).unwrap().nlink(), 2);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let bench = Bench::new();
+    nasty(bench.source.path());
+    let root = bench.backup();
+    let dry = bench.restore(&root, "", &Options { mode: Mode::DryRun, ..options() }).unwrap();
+    assert!(!bench.target().exists());
+    let wet = sound(bench.restore(&root, "", &options()).unwrap());
+    assert_eq!((dry.files, dry.bytes, dry.others, dry.hard_links), (wet.files, wet.bytes, wet.others, wet.hard_links));
+    assert!(dry.planned.iter().any(|planned| planned.path == b"a/b/large"));
+}
+
+#[test]
+fn a_damaged_block_costs_only_the_files_in_it() {
+    let bench = Bench::new();
+    bench.write("a/lost", noise(1, 9_000_000));
+    let first = bench.backup();
+    bench.write("b/whole", noise(2, 300_000));
+    let root = bench.backup();
+    assert_ne!(first.page.id, root.page.id);
+    let packs: Vec<_> = bench.repo.index().packs().filter(|p| p.kind == crate::format::Kind::Data).cloned().collect();
+    let large = packs.iter().max_by_key(|pack| pack.bytes).unwrap();
+    let name = crate::storage::ObjectName::new(objects::pack_name(&large.id)).unwrap();
+    bench.storage.damage(&name, |bytes| {
+        let at = bytes.len() - 2000;
+        bytes[at] ^= 1;
+    });
+    for limits in [Limits::STANDARD, SMALL] {
+        let report = run_within(&bench.repo, &root, b"", &bench.target(), &options(), &Silent, &limits).unwrap();
+        assert_eq!((report.damaged, report.problems.len(), report.files), (1, 1, 1));
+        assert!(report.problems[0].message.contains("bytes are lost, at "), "{:?}", report.problems);
+        assert_eq!(bench.names(), ["a", "a/lost.larder-partial", "b", "b/whole"]);
+        let partial = fs::read(bench.target().join("a/lost.larder-partial")).unwrap();
+        assert_eq!(partial.len(), 9_000_000);
+        assert!(partial.iter().zip(noise(1, 9_000_000)).all(|(found, stored)| *found == stored || *found == 0));
+        assert_eq!(partial[..1_000_000], noise(1, 9_000_000)[..1_000_000]);
+        fs::remove_dir_all(bench.target()).unwrap();
+    }
+    bench.storage.damage(&name, Vec::clear);
+    let report = bench.restore(&root, "", &options()).unwrap();
+    assert_eq!((report.damaged, report.files), (1, 1));
+}
+
+#[test]
+fn nothing_is_deleted_after_damage() {
+    let bench = Bench::new();
+    bench.write("file", noise(1, 100_000));
+    let root = bench.backup();
+    bench.put("extra", "x");
+    damage_data(&bench);
+    let deleting = Options { existing: Existing::Replace, extra: Extra::Delete, ..options() };
+    let report = bench.restore(&root, "", &deleting).unwrap();
+    assert_eq!((report.damaged, report.deleted, report.warnings.len()), (1, 0, 1));
+    assert_eq!(bench.names(), ["extra", "file.larder-partial"]);
+}
+
+#[test]
+fn listings_that_contradict_themselves_do_no_harm() {
+    let bench = Bench::new();
+    let outside = bench.scratch.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let link = Node::Symlink { target: outside.as_os_str().as_bytes().to_vec() };
+    let file = || Node::File { bytes: 0, content: Content::EMPTY, extents: None };
+    let root = listing(
+        &bench.repo,
+        vec![
+            ("a", file()),
+            ("a/b", file()),
+            ("a/b/c", Node::Directory),
+            ("l", link),
+            ("l/b", file()),
+            ("nowhere/b", file()),
+            ("z", file()),
+        ],
+    );
+    let report = bench.restore(&root, "", &options()).unwrap();
+    assert_eq!(
+        report.problems.iter().map(|p| p.path.as_slice()).collect::<Vec<_>>(),
+        [&b"a/b"[..], b"a/b/c", b"l/b", b"nowhere/b"]
+    );
+    assert_eq!((bench.names(), fs::read_dir(outside).unwrap().count()), (vec!["a".into(), "l".into(), "z".into()], 0));
+}
+
+/// A listing that no walk would give.
+fn listing(repo: &Repository, entries: Vec<(&str, Node)>) -> ListingRoot {
+    let catalog = Catalog::survey(repo).unwrap();
+    let mut writer = Writer::new(repo, &catalog, 1, WriteMode::Store).unwrap();
+    let mut listing = ListingWriter::new();
+    for (path, node) in entries {
+        let entry = Entry {
+            path: path.into(),
+            node,
+            mode: 0o644,
+            owner: Owner::default(),
+            mtime: Time::default(),
+            ctime: Time::default(),
+            inode: 1,
+            device: 1,
+            links: 1,
+            xattrs: Vec::new(),
+            stamp: Vec::new(),
+            unstable: false,
+        };
+        listing.push(repo, &mut writer, &entry).unwrap();
+    }
+    let root = listing.finish(&mut writer).unwrap();
+    writer.drain().unwrap().finish(None).unwrap();
+    root
+}
+
+#[test]
+fn nothing_leaves_the_target_while_its_folders_are_swapped_for_links() {
+    let bench = Bench::new();
+    for n in 0..200 {
+        bench.write(&format!("d/e/{n:03}"), n.to_string());
+    }
+    let root = bench.backup();
+    let outside = bench.scratch.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let (folder, aside) = (bench.target().join("d"), bench.target().join("aside"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _absent_at_first = fs::rename(&folder, &aside);
+                let _ = symlink(&outside, &folder);
+                let _ = fs::remove_file(&folder);
+                let _ = fs::rename(&aside, &folder);
+            }
+        });
+        for _ in 0..10 {
+            let _ = run_within(
+                &bench.repo,
+                &root,
+                b"",
+                &bench.target(),
+                &Options { existing: Existing::Replace, ..options() },
+                &Silent,
+                &SMALL,
+            );
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
 }

@@ -230,7 +230,7 @@ impl<'c> Planner<'c> {
             Found::Nothing | Found::InTheWay | Found::Kept => None,
         };
         if self.context.options.mode == Mode::DryRun {
-            self.file_planned(&entry, &found_action(existing.is_some(), self.context, &entry));
+            self.file_planned(&entry);
             return Ok(());
         }
         let Node::File { bytes, content, .. } = &mut entry.node else { return Ok(()) };
@@ -243,8 +243,10 @@ impl<'c> Planner<'c> {
         Ok(())
     }
 
-    fn file_planned(&self, entry: &Entry, action: &Action) {
-        self.context.tally.planned(*action, &entry.path);
+    fn file_planned(&self, entry: &Entry) {
+        let there = existing::status(self.context, self.context.below(&entry.path));
+        let action = there.map_or(Action::Create, |_| Action::Replace);
+        self.context.tally.planned(action, &entry.path);
         let mut report = self.context.tally.report();
         report.files += 1;
         if let Node::File { bytes, .. } = &entry.node {
@@ -368,11 +370,6 @@ impl<'c> Planner<'c> {
             Err(error) => self.refuse(entry, error),
         }
     }
-}
-
-fn found_action(differs: bool, context: &Context<'_>, entry: &Entry) -> Action {
-    let there = differs || existing::status(context, context.below(&entry.path)).is_some();
-    if there { Action::Replace } else { Action::Create }
 }
 
 fn placement(chunk: &ChunkRef, content_at: u64, file: usize) -> Placement {

@@ -23,17 +23,19 @@ pub struct Filter {
     exclude: Exclude,
     /// What was asked for by name, which no pattern leaves out.
     root: Vec<u8>,
-    root_included: bool,
+    root_scope: Scope,
 }
 
 impl Filter {
     /// Understands patterns for a restore of `root`.
     pub fn new(root: &[u8], include: &[String], exclude: &[String]) -> Result<Self, source::Error> {
         let include = if include.is_empty() { None } else { Some(Exclude::new(include)?) };
-        let mut filter = Self { include, exclude: Exclude::new(exclude)?, root: root.to_vec(), root_included: false };
+        let mut filter =
+            Self { include, exclude: Exclude::new(exclude)?, root: root.to_vec(), root_scope: Scope::Matches };
         let ends = root.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        filter.root_included =
-            ends.chain([root.len()]).any(|end| end > 0 && filter.includes(&root[..end], Form::Folder));
+        if ends.chain([root.len()]).any(|end| end > 0 && filter.includes(&root[..end], Form::Folder)) {
+            filter.root_scope = Scope::Everything;
+        }
         Ok(filter)
     }
 
@@ -46,9 +48,18 @@ impl Filter {
     }
 
     /// Whether something in the target that is not in the snapshot is the restore's business.
-    pub fn covers(&self, path: &[u8], form: Form, folder_included: bool) -> bool {
-        !self.excludes(path, form) && (folder_included || self.includes(path, form))
+    pub fn covers(&self, path: &[u8], form: Form, folder: Scope) -> bool {
+        !self.excludes(path, form) && (folder == Scope::Everything || self.includes(path, form))
     }
+}
+
+/// How much of a folder is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything below it that is not excluded.
+    Everything,
+    /// What include patterns match; the folder is only on the way to it.
+    Matches,
 }
 
 /// An entry that is meant.
@@ -58,8 +69,8 @@ pub struct Chosen {
     pub entry: Entry,
     /// Its place among the entries under the path.
     pub ordinal: u64,
-    /// Whether everything below it is meant.
-    pub included: bool,
+    /// How much below it is meant.
+    pub scope: Scope,
     /// A folder that is missing from a damaged listing: nothing but its path is known.
     pub implied: bool,
 }
@@ -97,8 +108,12 @@ pub struct Steps<'r> {
 impl<'r> Steps<'r> {
     /// The steps under the filter's root.
     pub fn new(repo: &'r Repository, listing: &ListingRoot, filter: &'r Filter) -> Self {
+        Self::over(Box::new(under(repo, listing, &filter.root)), filter)
+    }
+
+    fn over(entries: Box<dyn Iterator<Item = Result<Entry, RepoError>> + 'r>, filter: &'r Filter) -> Self {
         Self {
-            entries: Box::new(under(repo, listing, &filter.root)),
+            entries,
             filter,
             frames: Vec::new(),
             ready: VecDeque::new(),
@@ -135,12 +150,9 @@ impl<'r> Steps<'r> {
             }
             return;
         }
-        let included = match self.frames.last() {
-            Some(frame) => frame.chosen.included,
-            None => self.filter.root_included,
-        };
-        let included = included || self.filter.includes(&entry.path, form);
-        let chosen = Chosen { entry, ordinal, included, implied: false };
+        let included = self.scope() == Scope::Everything || self.filter.includes(&entry.path, form);
+        let scope = if included { Scope::Everything } else { Scope::Matches };
+        let chosen = Chosen { entry, ordinal, scope, implied: false };
         if is_folder {
             self.frames.push(Frame { chosen, shown: false });
             if included {
@@ -150,6 +162,11 @@ impl<'r> Steps<'r> {
             self.show_folders();
             self.ready.push_back(Step::Entry(chosen));
         }
+    }
+
+    /// How much is meant of the folder that the listing is in.
+    fn scope(&self) -> Scope {
+        self.frames.last().map_or(self.filter.root_scope, |frame| frame.chosen.scope)
     }
 
     /// Leaves the folders that a path does not lie in.
@@ -171,11 +188,11 @@ impl<'r> Steps<'r> {
 
     fn imply_folders(&mut self, path: &[u8]) {
         let known = self.frames.last().map_or(self.filter.root.len(), |frame| frame.chosen.entry.path.len() + 1);
-        let included = self.frames.last().map_or(self.filter.root_included, |frame| frame.chosen.included);
+        let scope = self.scope();
         let ends = path.iter().enumerate().filter(|(at, byte)| **byte == b'/' && *at >= known).map(|(at, _)| at);
         for end in ends.filter(|&end| end > 0) {
             let entry = implied_folder(&path[..end]);
-            let chosen = Chosen { entry, ordinal: self.next_ordinal, included, implied: true };
+            let chosen = Chosen { entry, ordinal: self.next_ordinal, scope, implied: true };
             self.frames.push(Frame { chosen, shown: false });
         }
     }

@@ -66,7 +66,7 @@ pub fn a_range_that_ends_before_it_begins_is_an_error(storage: &Subject) {
 pub fn an_object_longer_than_the_limit_is_not_read(storage: &Subject) {
     put(storage, "a", b"0123456789");
     assert_eq!(storage.get_whole(&name("a"), 10).unwrap(), b"0123456789");
-    assert_eq!(storage.get_whole(&name("a"), 9).unwrap_err().kind, ErrorKind::Other);
+    assert_eq!(storage.get_whole(&name("a"), 9).unwrap_err().kind, ErrorKind::TooLong);
 }
 
 pub fn what_was_never_put_is_not_found(storage: &Subject) {

@@ -1,0 +1,57 @@
+//! `SNAPSHOT[:PATH]` as it stands on the command line.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+
+use larder::format::record::ListingRoot;
+use larder::ops::select::{self, Forgotten, Selected};
+use larder::repo::Repository;
+
+use crate::cli::report::Failure;
+
+/// A snapshot, and a path in it: empty for all of it.
+pub struct Chosen {
+    /// The snapshot.
+    pub selected: Selected,
+    /// The path.
+    pub path: Vec<u8>,
+}
+
+impl Chosen {
+    /// What `SNAPSHOT[:PATH]` means.
+    pub fn new(repo: &Repository, text: &OsStr) -> Result<Self, Failure> {
+        let (snapshot, path) = split(text)?;
+        Ok(Self { selected: select::snapshot(repo, &snapshot, Forgotten::Refuse)?, path })
+    }
+
+    /// Its listing.
+    pub fn root(&self) -> &ListingRoot {
+        &self.selected.record.root
+    }
+}
+
+fn split(text: &OsStr) -> Result<(String, Vec<u8>), Failure> {
+    if let Some(text) = text.to_str() {
+        return Ok(select::split(text));
+    }
+    // A path of any bytes: only what is before the colon must be text.
+    let bytes = text.as_bytes();
+    let colon = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
+    let snapshot = std::str::from_utf8(&bytes[..colon])
+        .map_err(|_| Failure::usage(format!("{} names no snapshot", text.to_string_lossy())))?;
+    let (snapshot, _) = select::split(&format!("{snapshot}:"));
+    let path = bytes.get(colon + 1..).unwrap_or_default();
+    let start = path.iter().take_while(|&&byte| byte == b'/').count();
+    let end = path.iter().rev().take_while(|&&byte| byte == b'/').count();
+    Ok((snapshot, path[start..path.len().saturating_sub(end).max(start)].to_vec()))
+}
+
+/// A snapshot without a path: `what` says what for.
+pub fn whole(repo: &Repository, text: &OsString, what: &str) -> Result<Selected, Failure> {
+    let chosen = Chosen::new(repo, text)?;
+    if chosen.path.is_empty() {
+        Ok(chosen.selected)
+    } else {
+        Err(Failure::usage(format!("{what} takes a snapshot without a path")))
+    }
+}

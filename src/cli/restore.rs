@@ -1,0 +1,261 @@
+//! `larder restore`
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use larder::ops::restore::report::{Action, Message, Report};
+use larder::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify};
+
+use crate::cli::chosen::Chosen;
+use crate::cli::output::{self, Form, JsonPath, Outcome, count, escaped, plural, size};
+use crate::cli::report::{Exit, Failure};
+use crate::cli::session::{self, Session, lies_within};
+
+/// Put a snapshot, or a path of it, into a folder
+///
+/// Of a folder, what is in it goes directly into the target; anything else goes there under its own name.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The snapshot, and a path in it
+    #[arg(value_name = "SNAPSHOT[:PATH]")]
+    what: OsString,
+    /// The target; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Only what matches: a name, or a path with `/`, `*`, `?`, `**`. May be given again
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Leave out what matches. May be given again
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// What to do with what is in the target already; without this only an empty target is taken
+    #[arg(long, value_name = "HOW")]
+    existing: Option<How>,
+    /// Delete what is in the target and not in the snapshot
+    #[arg(long, requires = "existing")]
+    delete: bool,
+    /// Read back everything and compare
+    #[arg(long)]
+    verify: bool,
+    /// Let everything belong to whoever restores
+    #[arg(long)]
+    no_owner: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum How {
+    /// Leave it as it is
+    Keep,
+    /// Replace files
+    Replace,
+    /// Replace only what differs
+    Changed,
+}
+
+/// Restores.
+pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    let begun = session::now();
+    let options = options(arguments);
+    check_target(session, arguments)?;
+    let repo = session.open()?;
+    let chosen = Chosen::new(&repo, &arguments.what)?;
+    let observer = session.observer();
+    let result = restore::run(&repo, chosen.root(), &chosen.path, &arguments.to, &options, observer.as_ref());
+    drop(observer);
+    let report = result?;
+    let seconds = output::seconds_between(begun, session::now());
+    show(session, arguments, &report, seconds)?;
+    Ok(if report.damaged > 0 {
+        Exit::Damage
+    } else if report.problems_total > 0 {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    })
+}
+
+fn options(arguments: &Arguments) -> Options {
+    Options {
+        existing: match arguments.existing {
+            None => Existing::Refuse,
+            Some(How::Keep) => Existing::Keep,
+            Some(How::Replace) => Existing::Replace,
+            Some(How::Changed) => Existing::Changed,
+        },
+        extra: if arguments.delete { Extra::Delete } else { Extra::Leave },
+        owners: if arguments.no_owner { Owners::Ignore } else { Owners::AsStored },
+        verify: if arguments.verify { Verify::Everything } else { Verify::No },
+        mode: if arguments.dry_run { Mode::DryRun } else { Mode::Write },
+        include: arguments.include.clone(),
+        exclude: arguments.exclude.clone(),
+        threads: session::threads(),
+    }
+}
+
+/// Neither may a restore write into the repository, nor may it delete it.
+fn check_target(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
+    let (place, target) = (session.place()?, &arguments.to);
+    if lies_within(target, place) {
+        return Err(Failure::usage(format!("the target {} lies in the repository", target.display()))
+            .hint("choose a folder outside of it"));
+    }
+    if arguments.delete && lies_within(place, target) {
+        return Err(Failure::usage(format!("the repository lies in the target {}", target.display()))
+            .hint("with --delete it could be deleted; leave that out, or choose another folder"));
+    }
+    if let Some(caches) = session.caches()
+        && arguments.delete
+        && lies_within(&caches, target)
+    {
+        session.out.note(format!("the cache {} lies in the target and may be deleted with it", caches.display()));
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    target: String,
+    dry_run: bool,
+    files: u64,
+    directories: u64,
+    others: u64,
+    hard_links: u64,
+    bytes: u64,
+    unchanged: u64,
+    deleted: u64,
+    verified: u64,
+    damaged: u64,
+    problems: Vec<Said<'a>>,
+    problems_total: u64,
+    warnings: Vec<Said<'a>>,
+    warnings_total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned: Option<Vec<Planned>>,
+    duration_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(flatten)]
+    path: JsonPath,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Planned {
+    action: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+}
+
+const fn word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Replace => "replace",
+        Action::Metadata => "metadata",
+        Action::Delete => "delete",
+    }
+}
+
+fn said(messages: &[Message]) -> Vec<Said<'_>> {
+    messages
+        .iter()
+        .map(|message| Said { path: JsonPath::from(message.path.as_slice()), message: &message.message })
+        .collect()
+}
+
+fn show(session: &mut Session, arguments: &Arguments, report: &Report, seconds: f64) -> Result<(), Failure> {
+    if session.out.form() == Form::Json {
+        return session.out.json(&answer(arguments, report, seconds));
+    }
+    for planned in &report.planned {
+        session.out.line(format!("{:<9}{}", word(planned.action), escaped(&planned.path)))?;
+    }
+    remarks(session, "warning", &report.warnings, report.warnings_total);
+    remarks(session, "problem", &report.problems, report.problems_total);
+    let done = if arguments.dry_run { "would restore" } else { "restored" };
+    let out = &mut session.out;
+    out.say(format!("{done} {} to {} in {}", contents(report), shown(&arguments.to), output::elapsed(seconds)))?;
+    let mut more = Vec::new();
+    for (number, text) in [
+        (report.unchanged, "there already"),
+        (report.deleted, if arguments.dry_run { "to delete" } else { "deleted" }),
+        (report.verified, "read back and equal"),
+    ] {
+        if number > 0 {
+            more.push(format!("{} {text}", count(number)));
+        }
+    }
+    if !more.is_empty() {
+        out.say(format!("  {}", more.join(", ")))?;
+    }
+    if report.problems_total > 0 {
+        let damaged =
+            format!("  {}, {} because of damage", plural(report.problems_total, "problem"), count(report.damaged));
+        out.say(damaged)?;
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    escaped(path.as_os_str().as_bytes())
+}
+
+fn contents(report: &Report) -> String {
+    let mut parts = vec![plural(report.files, "file")];
+    for (number, one) in [(report.directories, "folder"), (report.hard_links, "hard link"), (report.others, "other")] {
+        if number > 0 {
+            parts.push(plural(number, one));
+        }
+    }
+    parts.push(size(report.bytes));
+    parts.join(", ")
+}
+
+fn remarks(session: &Session, kind: &str, messages: &[Message], total: u64) {
+    for message in messages {
+        let path = escaped(&message.path);
+        session.out.warning(if path.is_empty() {
+            message.message.clone()
+        } else {
+            format!("{path}: {}", message.message)
+        });
+    }
+    let unsaid = total.saturating_sub(messages.len() as u64);
+    if unsaid > 0 {
+        session.out.warning(format!("and {} more", plural(unsaid, kind)));
+    }
+}
+
+fn answer<'a>(arguments: &Arguments, report: &'a Report, seconds: f64) -> Answer<'a> {
+    let planned = report
+        .planned
+        .iter()
+        .map(|planned| Planned { action: word(planned.action), path: JsonPath::from(planned.path.as_slice()) });
+    Answer {
+        target: shown(&arguments.to),
+        dry_run: arguments.dry_run,
+        files: report.files,
+        directories: report.directories,
+        others: report.others,
+        hard_links: report.hard_links,
+        bytes: report.bytes,
+        unchanged: report.unchanged,
+        deleted: report.deleted,
+        verified: report.verified,
+        damaged: report.damaged,
+        problems: said(&report.problems),
+        problems_total: report.problems_total,
+        warnings: said(&report.warnings),
+        warnings_total: report.warnings_total,
+        planned: arguments.dry_run.then(|| planned.collect()),
+        duration_seconds: seconds,
+    }
+}

@@ -1,0 +1,166 @@
+//! `larder snapshots`
+
+use clap::Args;
+use serde::Serialize;
+
+use larder::ops::prune;
+use larder::ops::snapshots::{self, Filter, Row};
+
+use crate::cli::duration::Length;
+use crate::cli::output::{self, Align, Form, JsonPaths, Outcome, Table, count, plural, size};
+use crate::cli::report::{Exit, Failure};
+use crate::cli::session::Session;
+
+/// List snapshots, oldest first
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Only of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only of this host
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Only with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Those that no tag holds any more, and how long `larder tag` can still bring them back
+    #[arg(long)]
+    forgotten: bool,
+    /// The grace period that prune runs with, to tell how long that is
+    #[arg(long, value_name = "DURATION", requires = "forgotten")]
+    grace: Option<Length>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: String,
+    time: String,
+    source: &'a str,
+    host: &'a str,
+    user: &'a str,
+    tags: Vec<&'a str>,
+    files: u64,
+    directories: u64,
+    others: u64,
+    bytes: u64,
+    new_bytes: u64,
+    stored_bytes: u64,
+    unreadable: u64,
+    complete: bool,
+    description: &'a str,
+    #[serde(flatten)]
+    paths: JsonPaths,
+    parent: Option<String>,
+    duration_seconds: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgotten: Option<Forgotten>,
+}
+
+#[derive(Serialize)]
+struct Note<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct Forgotten {
+    since: String,
+    recoverable_until: Option<String>,
+}
+
+/// Lists them.
+pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    let repo = session.open()?;
+    let filter = Filter {
+        source: arguments.source.clone(),
+        host: arguments.host.clone(),
+        tag: arguments.tag.clone(),
+        forgotten: arguments.forgotten,
+    };
+    let grace = arguments.grace.map_or(prune::Options::GRACE, Length::duration);
+    let listing = snapshots::list(&repo, &filter, grace)?;
+    match session.out.form() {
+        Form::Json => session.out.json(&listing.rows.iter().map(answer).collect::<Vec<_>>())?,
+        Form::Text => show(session, &listing.rows, arguments.forgotten)?,
+    }
+    for problem in &repo.state().problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
+    for (snapshot, reason) in &listing.unreadable {
+        session.out.warning(format!("snapshot {}: {reason}", snapshot.short()));
+    }
+    let sound = listing.unreadable.is_empty() && repo.state().problems.is_empty();
+    Ok(if sound { Exit::Done } else { Exit::Damage })
+}
+
+fn answer(row: &Row) -> Answer<'_> {
+    let record = &row.record;
+    Answer {
+        id: row.id.to_string(),
+        time: output::rfc3339(record.started),
+        source: &record.source,
+        host: &record.host,
+        user: &record.user,
+        tags: output::sorted_tags(&row.tags),
+        files: record.counts.files,
+        directories: record.counts.directories,
+        others: record.counts.others,
+        bytes: record.counts.bytes,
+        new_bytes: record.counts.new_raw_bytes,
+        stored_bytes: record.counts.new_stored_bytes,
+        unreadable: record.counts.unreadable,
+        complete: record.complete,
+        description: &record.description,
+        paths: JsonPaths::from(record.paths.as_slice()),
+        parent: record.parent.map(|parent| parent.to_string()),
+        duration_seconds: output::seconds_between(record.started, record.ended),
+        notes: row.notes.iter().map(|(name, value)| Note { name, value }).collect(),
+        forgotten: row.forgotten.as_ref().map(|forgotten| Forgotten {
+            since: output::rfc3339(forgotten.since),
+            recoverable_until: forgotten.recoverable_until.map(output::rfc3339),
+        }),
+    }
+}
+
+fn show(session: &mut Session, rows: &[Row], forgotten: bool) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return session.out.aside(if forgotten { "nothing is forgotten" } else { "no snapshots" });
+    }
+    let last = if forgotten { "can come back until" } else { "tags" };
+    let mut table = Table::new(&[
+        ("id", Align::Left),
+        ("time", Align::Left),
+        ("source", Align::Left),
+        ("host", Align::Left),
+        ("files", Align::Right),
+        ("size", Align::Right),
+        ("new", Align::Right),
+        (last, Align::Left),
+        ("description", Align::Left),
+    ]);
+    for row in rows {
+        let record = &row.record;
+        let last = match &row.forgotten {
+            None => output::tags(&row.tags),
+            Some(forgotten) => forgotten.recoverable_until.map_or("the next prune".into(), output::local_time),
+        };
+        let incomplete = if record.complete { "" } else { "(incomplete) " };
+        table.row(vec![
+            row.id.short(),
+            output::local_time(record.started),
+            output::escaped(record.source.as_bytes()),
+            output::escaped(record.host.as_bytes()),
+            count(record.counts.files),
+            size(record.counts.bytes),
+            size(record.counts.new_stored_bytes),
+            last,
+            format!("{incomplete}{}", output::escaped(record.description.as_bytes())),
+        ]);
+    }
+    for line in table.lines() {
+        session.out.line(line)?;
+    }
+    session.out.aside(plural(rows.len() as u64, "snapshot"))
+}
