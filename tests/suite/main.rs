@@ -11,6 +11,7 @@ mod damage;
 mod fail;
 mod hostile;
 mod index_swap;
+mod model;
 mod protocol_model;
 mod reader;
 mod recording;
