@@ -24,19 +24,24 @@ use crate::cli::output::{self, Form, JsonPath, Outcome, count, escaped, plural, 
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session, identity, lies_within};
 
+/// What makes a snapshot of one stream.
+const STREAMS: [&str; 2] = ["stdin", "command"];
+/// What means something with folders only.
+const OF_FOLDERS: [&str; 4] = ["exclude", "exclude_file", "exclude_caches", "one_file_system"];
+
 /// Back up folders and files, standard input, or what a command prints
 ///
 /// One PATH: a folder becomes the root of the snapshot. Several: each lies under its full path.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Folders and files
-    #[arg(value_name = "PATH", required_unless_present_any = ["stdin", "command"], conflicts_with_all = ["stdin", "command"])]
+    #[arg(value_name = "PATH", required_unless_present_any = STREAMS, conflicts_with_all = STREAMS)]
     paths: Vec<PathBuf>,
     /// Back up standard input as a file of this name
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["command", "exclude", "exclude_file", "exclude_caches", "one_file_system"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = OF_FOLDERS, conflicts_with = "command")]
     stdin: Option<OsString>,
     /// Back up what the command after `--` prints, as a file of this name; if it fails there is no snapshot
-    #[arg(long, value_name = "NAME", requires = "words", conflicts_with_all = ["exclude", "exclude_file", "exclude_caches", "one_file_system"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = OF_FOLDERS, requires = "words")]
     command: Option<OsString>,
     /// The command and its arguments
     #[arg(value_name = "CMD", last = true, requires = "command")]

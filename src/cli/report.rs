@@ -26,6 +26,7 @@ use crate::cli::output::escaped;
 const NAMED_MAX: usize = 20;
 
 const DAMAGED: &str = "larder check says what is damaged and which snapshots it touches";
+const WHICH: &str = "larder snapshots lists them; give at least 4 digits of an id, latest, or SOURCE@latest";
 const STAYS: &str = "make a newer snapshot first: the newest complete one of a source always stays";
 
 /// How a command ends.
@@ -243,15 +244,14 @@ impl From<select::Error> for Failure {
         match error {
             select::Error::Repo(error) => error.into(),
             select::Error::NoneYet => failure.hint("larder backup makes one"),
-            select::Error::Unknown { .. } => {
-                failure.hint("larder snapshots lists what there is; a snapshot is at least 4 digits of an id, latest, or SOURCE@latest")
-            }
+            select::Error::Unknown { .. } => failure.hint(WHICH),
             select::Error::Forgotten { snapshot } => {
-                failure.hint(format!("larder tag {} --add TAG brings it back until a prune sweeps it", snapshot.short()))
+                let command = format!("larder tag {} --add TAG", snapshot.short());
+                failure.hint(format!("{command} brings it back until a prune sweeps it"))
             }
             select::Error::Ambiguous { matches, .. } => {
-                let failure = matches.iter().take(NAMED_MAX).fold(failure, |failure, id| failure.detail(id.to_string()));
-                failure.hint("give more digits of the id")
+                let named = matches.iter().take(NAMED_MAX).map(ToString::to_string);
+                named.fold(failure, Self::detail).hint("give more digits of the id")
             }
             select::Error::UnknownSource { known, .. } => unknown_source(failure, &known),
         }
@@ -365,3 +365,7 @@ impl From<prune::Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

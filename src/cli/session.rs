@@ -116,7 +116,8 @@ impl Session {
         for oddity in &repo.oddities {
             self.out.warning(oddity);
         }
-        if repo.index().degraded() {
+        let cache = self.caches().map(|caches| caches.join(repo.config().repository.to_string()));
+        if repo.index().degraded() || cache.is_none_or(|cache| !cache.is_dir()) {
             self.out.note("the cache folder cannot be used; this run makes a temporary index");
         }
         Ok((repo, root))

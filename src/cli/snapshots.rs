@@ -83,7 +83,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let listing = snapshots::list(&repo, &filter, grace)?;
     match session.out.form() {
         Form::Json => session.out.json(&listing.rows.iter().map(answer).collect::<Vec<_>>())?,
-        Form::Text => show(session, &listing.rows, arguments.forgotten)?,
+        Form::Text => show(session, &listing.rows, arguments)?,
     }
     for problem in &repo.state().problems {
         session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
@@ -124,11 +124,11 @@ fn answer(row: &Row) -> Answer<'_> {
     }
 }
 
-fn show(session: &mut Session, rows: &[Row], forgotten: bool) -> Result<(), Failure> {
+fn show(session: &mut Session, rows: &[Row], arguments: &Arguments) -> Result<(), Failure> {
     if rows.is_empty() {
-        return session.out.aside(if forgotten { "nothing is forgotten" } else { "no snapshots" });
+        return session.out.aside(if arguments.forgotten { "nothing is forgotten" } else { "no snapshots" });
     }
-    let last = if forgotten { "can come back until" } else { "tags" };
+    let last = if arguments.forgotten { "can come back until" } else { "tags" };
     let mut table = Table::new(&[
         ("id", Align::Left),
         ("time", Align::Left),

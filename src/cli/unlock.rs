@@ -75,12 +75,16 @@ impl Given {
         ]
     }
 
+    /// What is typed counts more than what is set.
     fn means(&self) -> Result<Option<Means>, Failure> {
-        let variables = [
+        if let Some(means) = only(self.flags())? {
+            return Ok(Some(means));
+        }
+        let key_file = env::var_os(KEY_FILE).filter(|path| !path.is_empty());
+        only([
             (PASSWORD, env::var_os(PASSWORD).map(Means::Text)),
-            (KEY_FILE, env::var_os(KEY_FILE).filter(|path| !path.is_empty()).map(|path| Means::KeyFile(path.into()))),
-        ];
-        Ok(only(self.flags())?.or(only(variables)?))
+            (KEY_FILE, key_file.map(|path| Means::KeyFile(path.into()))),
+        ])
     }
 
     /// What opens the repository.

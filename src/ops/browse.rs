@@ -136,8 +136,8 @@ enum What {
 }
 
 impl Pattern {
-    /// With `*`, `?`, `[` or `{` it is a glob that the whole name matches, otherwise a part of the name. With a slash in
-    /// it, the path counts instead of the name.
+    /// With `*`, `?`, `[` or `{` it is a glob that the whole name matches, otherwise a part of the name. With a slash
+    /// in it, the path counts instead of the name.
     pub fn new(pattern: &str) -> Result<Self, Error> {
         let bad = |reason: String| Error::Pattern { pattern: pattern.to_owned(), reason };
         if pattern.is_empty() {

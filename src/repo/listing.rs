@@ -240,8 +240,10 @@ impl<'r> Entries<'r> {
 
     fn descend(&mut self, page: &ChunkRef, level: u8, first: Option<&[u8]>) -> Result<(), Error> {
         let decoded = read_listing_page(self.repo, page, level)?;
-        // A page that is named again and again, level by level, would otherwise be read for ever.
+        // A page that is named again and again, level by level, would otherwise be read for ever. Whoever names one
+        // so is not believed about the rest either.
         if first.is_some_and(|first| first_path(&decoded) != Some(first)) {
+            self.stack.pop();
             let reason = Reject::Broken("does not begin where the page above says");
             return Err(Error::reject(format!("page {}", page.id), reason));
         }
@@ -265,7 +267,8 @@ impl<'r> Entries<'r> {
     }
 }
 
-fn first_path(page: &listing::Page) -> Option<&[u8]> {
+/// The first path on a page, or below it.
+pub fn first_path(page: &listing::Page) -> Option<&[u8]> {
     match page {
         listing::Page::Leaf(entries) => entries.first().map(|entry| entry.path.as_slice()),
         listing::Page::Index { items, .. } => items.first().map(|item| item.first.as_slice()),

@@ -261,7 +261,8 @@ impl Repository {
     /// Writes the client's memory. It is a safeguard, so failing to write it is no failure.
     fn remember(&self, state: &State) {
         let Some(path) = &self.memory else { return };
-        if state.problems.last().is_some_and(|problem| problem.seq == state.head) {
+        let damaged = state.problems.last().is_some_and(|problem| problem.seq == state.head);
+        if damaged || state.head == 0 {
             return;
         }
         let text = format!("{} {}\n", state.head, hex::encode(state.head_hash));

@@ -5,13 +5,19 @@
 //! or some by a coin. By default one coin is thrown; with `LARDER_TEST_ALL=1` thirty-two.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use larder::repo::catalog::Catalog;
+use larder::repo::state::Fate;
+use larder::storage::memory::Memory;
+
+use crate::support::CallKind;
 use crate::support::crashing::{Crashing, Stop, Unsynced};
-use crate::support::jobs::{Job, Outcome};
-use crate::support::past::{Ground, copy_of};
+use crate::support::jobs::{Job, Outcome, drop_tags, prune};
+use crate::support::meanwhile::Meanwhile;
+use crate::support::past::{Ground, MONDAY, OTHER, copy_of, past_with};
 use crate::support::repo::{Cache, Clock, create, open_in};
 use crate::support::{exhaustive, told};
-use larder::storage::memory::Memory;
 
 macro_rules! survive_a_stop_at_every_call {
     ($($job:ident)*) => {
@@ -104,4 +110,39 @@ fn a_repository_made_half_is_none_or_opens() {
             }
         }
     }
+}
+
+/// Two prunes on one machine. The first is held up between its sweep entry and the barrier that follows; the second sees
+/// the sweep and deletes. Wherever the machine stops then: no pack is gone that the log does not call swept.
+#[test]
+fn no_pack_is_deleted_by_a_sweep_that_may_be_lost() {
+    let ground = past_with(&[OTHER, MONDAY], |test, repo| {
+        drop_tags(repo, OTHER, &test.clock).unwrap();
+        prune(repo, Duration::from_secs(7 * 24 * 3600), 100.0, &test.clock).unwrap();
+    });
+    let mut deletes_survived = 0;
+    for at in 0..80 {
+        let memory = ground.memory();
+        let clock = ground.clock.of(&memory);
+        let crashing = Arc::new(Crashing::new(memory, Stop::AfterCalls(at)));
+        let meanwhile = Arc::new(Meanwhile::new(crashing.clone()));
+        let (second, now) = (crashing.clone(), clock.clone());
+        meanwhile.before(CallKind::PutNew, "log/", || {});
+        meanwhile.before(CallKind::Barrier, "", move || {
+            let repo = open_in(second, &Cache::None);
+            let _stopped = repo.map(|repo| prune(&repo, Duration::ZERO, 100.0, &now));
+        });
+        let first = open_in(meanwhile.clone(), &Cache::None);
+        let _stopped = first.map(|repo| prune(&repo, Duration::ZERO, 100.0, &clock));
+        for (unsynced, memory) in survivors(&crashing, at) {
+            let repo = open_in(Arc::new(memory.clone()), &Cache::None).unwrap();
+            let listed = Catalog::list(&repo).unwrap();
+            for (pack, known) in repo.state().packs() {
+                let there = listed.contains_key(pack);
+                assert!(there || known.fate == Fate::Swept, "{at}, {unsynced:?}: {pack} is gone and {:?}", known.fate);
+                deletes_survived += u32::from(!there);
+            }
+        }
+    }
+    assert!(deletes_survived > 0, "nothing was ever deleted");
 }

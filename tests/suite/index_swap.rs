@@ -215,6 +215,21 @@ fn a_damaged_newest_entry_is_not_taken_for_another_history() {
     assert_eq!(open_memory(&memory, None).unwrap().state().problems.len(), 1);
 }
 
+/// A client that opened a repository before its first snapshot was told for ever that it had gone back in time.
+#[test]
+fn an_empty_log_is_nothing_to_remember() {
+    let memory = Memory::new();
+    crate::support::damage_repo::make(&memory);
+    let caches = scratch();
+    for at in 0..3 {
+        let repo = open_memory(&memory, Some(caches.path())).unwrap();
+        assert_eq!(repo.state().head, at);
+        drop(repo);
+        let repo = open_memory(&memory, Some(caches.path())).unwrap();
+        back_up(&repo, "docs", &tree([("b".to_owned(), Leaf::Folder)]), at as i64).unwrap();
+    }
+}
+
 #[test]
 fn a_memory_that_cannot_be_read_is_no_memory() {
     let made = damage_samples::tiny();

@@ -4,12 +4,14 @@
 mod support;
 
 mod architecture;
+mod cli;
 mod concurrency;
 mod crash;
 mod damage;
 mod fail;
 mod hostile;
 mod index_swap;
+mod model;
 mod protocol_model;
 mod reader;
 mod recording;

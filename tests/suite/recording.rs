@@ -1,9 +1,13 @@
 //! The exact calls that change a repository, and their order: packs, barrier, log entry, barrier; deletes after that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use larder::ops::forget::{self, What};
 use larder::repo::Repository;
 
+use crate::support::jobs::{add_tag, drop_tags, find, prune};
+use crate::support::past::{MONDAY, OTHER, TUESDAY, monday, other, tuesday};
 use crate::support::recording::Recording;
 use crate::support::repo::{Cache, HOUR, TestRepo, open_in};
 use crate::support::tree::{Tree, noise, text};
@@ -108,4 +112,78 @@ fn opening_and_reading_change_nothing() {
     known.put("first", &tree());
     assert_eq!(known.check(&repo), ["first"]);
     assert_eq!(recorded.recording.changes(), [""; 0]);
+}
+
+/// A repository in which `other` was forgotten and `monday` shares something with what stays.
+fn partly_forgotten() -> Recorded {
+    let recorded = recorded();
+    for (name, tree) in [(OTHER, other()), (MONDAY, monday()), (TUESDAY, tuesday())] {
+        recorded.test.clock.advance(HOUR);
+        recorded.test.backup(&recorded.repo, name, &tree);
+    }
+    for name in [OTHER, MONDAY] {
+        drop_tags(&recorded.repo, name, &recorded.test.clock).unwrap();
+    }
+    recorded
+}
+
+#[test]
+fn a_prune_deletes_after_the_sweep_entry_and_its_barrier() {
+    let recorded = partly_forgotten();
+    let changes = recorded.changes(|test, repo| {
+        prune(repo, Duration::ZERO, 100.0, &test.clock).unwrap();
+    });
+    // Data and pages of `other`, and the pages of `monday`. One barrier more, should the sweep be another's.
+    let (condemn, sweep) = (["PutNew log", "Barrier"], ["PutNew log", "Barrier"]);
+    let deletes = ["Barrier", "Delete packs", "Delete packs", "Delete packs", "Barrier"];
+    assert_eq!(changes, [&condemn[..], &sweep, &deletes].concat());
+}
+
+#[test]
+fn a_prune_with_grace_writes_one_entry_and_deletes_nothing() {
+    let recorded = partly_forgotten();
+    let changes = recorded.changes(|test, repo| {
+        prune(repo, Duration::from_secs(3600), 100.0, &test.clock).unwrap();
+    });
+    assert_eq!(changes, ["PutNew log", "Barrier"]);
+}
+
+#[test]
+fn a_repack_puts_packs_barrier_and_one_entry_before_it_sweeps_and_deletes() {
+    let recorded = partly_forgotten();
+    prune(&recorded.repo, Duration::ZERO, 100.0, &recorded.test.clock).unwrap();
+    let before = recorded.repo.state().head;
+    let changes = recorded.changes(|test, repo| {
+        prune(repo, Duration::ZERO, 0.0, &test.clock).unwrap();
+    });
+    let repack = ["PutNew packs", "Barrier", "PutNew log", "Barrier"];
+    let sweep = ["PutNew log", "Barrier", "Barrier", "Delete packs", "Barrier"];
+    assert_eq!(changes, [&repack[..], &sweep].concat());
+    assert_eq!(recorded.repo.state().head, before + 2, "one entry to repack, one to sweep");
+}
+
+#[test]
+fn a_prune_that_finds_nothing_changes_nothing() {
+    let recorded = recorded();
+    recorded.test.backup(&recorded.repo, "first", &tree());
+    let changes = recorded.changes(|test, repo| {
+        prune(repo, Duration::ZERO, 0.0, &test.clock).unwrap();
+    });
+    assert_eq!(changes, [""; 0]);
+}
+
+#[test]
+fn a_tag_and_a_forgetting_write_one_entry_each() {
+    let recorded = recorded();
+    recorded.test.backup(&recorded.repo, "first", &tree());
+    recorded.test.clock.advance(HOUR);
+    recorded.test.backup(&recorded.repo, "second", &tree());
+    let tag = recorded.changes(|test, repo| drop(add_tag(repo, "first", "mine", &test.clock).unwrap()));
+    assert_eq!(tag, ["PutNew log", "Barrier"]);
+    let again = recorded.changes(|test, repo| drop(add_tag(repo, "first", "mine", &test.clock).unwrap()));
+    assert_eq!(again, [""; 0]);
+    let forget = recorded.changes(|test, repo| {
+        forget::apply(repo, &What::Ids(vec![find(repo, "first")]), test.clock.now()).unwrap();
+    });
+    assert_eq!(forget, ["PutNew log", "Barrier"]);
 }

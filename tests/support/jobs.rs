@@ -24,7 +24,7 @@ use larder::storage::Storage;
 use larder::storage::memory::Memory;
 
 use crate::support::past::{Ground, MONDAY, Names, OTHER, TUESDAY, WEDNESDAY, past, past_with};
-use crate::support::repo::{Cache, Clock, DAY, backup, open_in};
+use crate::support::repo::{Cache, Clock, DAY, backup, open_by, open_in};
 
 /// What somebody does to a repository.
 pub struct Job {
@@ -67,6 +67,10 @@ impl Job {
             let there = live.iter().any(|live| live == name);
             assert!(there || !must, "snapshot {name:?} is gone; live are {live:?}");
             assert!(may || !there, "snapshot {name:?} is still live; live are {live:?}");
+        }
+        if *outcome == Outcome::Done && self.name.starts_with("key") {
+            let opens = open_by(Arc::new(memory.clone()), &second_key(), cache).is_ok();
+            assert_eq!(opens, self.name == "key add", "whether the second key opens it");
         }
         let strange = |live: &&String| !expected(self.before, live) && !expected(self.after, live);
         assert_eq!(live.iter().find(strange), None, "nobody makes this snapshot");
@@ -172,7 +176,9 @@ pub fn forget_by_id() -> Job {
         name: "forget by id",
         prepare: || past(&[MONDAY, TUESDAY, WEDNESDAY]),
         run: |_, repo, clock| {
-            let ids = vec![find(repo, MONDAY), find(repo, TUESDAY)];
+            let state = repo.state();
+            let mut ids = vec![find(repo, MONDAY), find(repo, TUESDAY)];
+            ids.retain(|id| state.snapshot(id).is_some_and(Snapshot::is_live));
             forget::apply(repo, &What::Ids(ids), clock.now()).map(drop).map_err(|error| error.to_string())
         },
         before: &[MONDAY, TUESDAY, WEDNESDAY],
@@ -232,7 +238,8 @@ pub fn key_remove() -> Job {
             })
         },
         run: |_, repo, clock| {
-            let found = slots::read_slots(repo.storage().as_ref(), repo.config().repository).unwrap();
+            let found = slots::read_slots(repo.storage().as_ref(), repo.config().repository);
+            let found = found.map_err(|error| error.to_string())?;
             let second = found.slots.iter().find(|slot| slot.label == "second");
             let Some(second) = second else { return Ok(()) };
             slots::remove(repo, second.slot, clock.now()).map_err(|error| error.to_string())
@@ -242,9 +249,12 @@ pub fn key_remove() -> Job {
     }
 }
 
+fn second_key() -> Credential {
+    Credential::KeyFile(Secret::new([8; 32]))
+}
+
 fn add_key(repo: &Repository, root: &RootKey, clock: &Clock) -> Result<SlotId, Error> {
-    let credential = Credential::KeyFile(Secret::new([8; 32]));
-    slots::add(repo, root, &credential, Stretch::None, "second", clock.now())
+    slots::add(repo, root, &second_key(), Stretch::None, "second", clock.now())
 }
 
 pub fn key_add() -> Job {

@@ -115,7 +115,12 @@ pub fn create(storage: &dyn Storage, now: Time) -> Result<RootKey, Error> {
 
 /// Opens the repository that `create` made.
 pub fn open_in(storage: Arc<dyn Storage>, cache: &Cache) -> Result<Repository, Error> {
-    Ok(open::open(storage, &credential(), cache.folder())?.0)
+    open_by(storage, &credential(), cache)
+}
+
+/// Opens it with another key.
+pub fn open_by(storage: Arc<dyn Storage>, credential: &Credential, cache: &Cache) -> Result<Repository, Error> {
+    Ok(open::open(storage, credential, cache.folder())?.0)
 }
 
 impl TestRepo {
@@ -208,6 +213,11 @@ impl Known {
         self.0.get(name).unwrap_or_else(|| panic!("nobody backed up {name:?}"))
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Restores every live snapshot, compares, and returns their descriptions in the order of the log.
     pub fn check(&self, repo: &Repository) -> Vec<String> {
         let state = repo.state();
@@ -236,12 +246,5 @@ fn assert_same(name: &str, found: &Tree, expected: &Tree) {
         };
         let lens = (bytes(&leaf.what), bytes(&expected.leaves()[path].what));
         assert!(same, "snapshot {name:?} restores {path} with other bytes or times (lengths {lens:?})");
-    }
-}
-
-/// An index that holds nothing, however much the cache says: drops it, and reads everything again.
-pub fn without_cache(cache: &Cache) {
-    if let Cache::In(folder) = cache {
-        let _ = std::fs::remove_dir_all(folder);
     }
 }

@@ -67,6 +67,12 @@ pub struct Piece {
     pub end: Option<End>,
 }
 
+impl Piece {
+    fn empty(end: End) -> Self {
+        Self { bytes: Vec::new(), cuts: Vec::new(), end: Some(end) }
+    }
+}
+
 /// How reading a file ended.
 pub enum End {
     /// To be stored.
@@ -93,7 +99,7 @@ pub fn read_jobs(keys: &Arc<Keys>, chunker: &Chunker, queue: &Receiver<Job>) {
     for Job { mut entry, reader, pieces } in queue {
         let end = match reader.open(&mut entry) {
             Ok(content) => read(keys, chunker, entry, content, &pieces),
-            Err(problem) => Some(Piece { bytes: Vec::new(), cuts: Vec::new(), end: Some(End::Problem(problem)) }),
+            Err(problem) => Some(Piece::empty(End::Problem(problem))),
         };
         // Nobody listens any more only when the backup has failed: then there is nothing to say.
         if let Some(end) = end {
@@ -120,10 +126,7 @@ fn read(
         bytes.resize(start + room, 0);
         let filled = match content.read(&mut bytes[start..]) {
             Ok(filled) => filled,
-            Err(error) => {
-                let problem = Problem::new(&entry.path, "read", &error);
-                return Some(Piece { bytes: Vec::new(), cuts: Vec::new(), end: Some(End::Problem(problem)) });
-            }
+            Err(error) => return Some(Piece::empty(broken(entry, content, taken, &error))),
         };
         taken += filled as u64;
         bytes.truncate(start + filled);
@@ -139,6 +142,15 @@ fn read(
             return Some(Piece { bytes, cuts, end: Some(End::Done(Box::new(entry), verdict)) });
         }
         pieces.send(Piece { bytes, cuts, end: None }).ok()?;
+    }
+}
+
+/// How a file ends that cannot be read on. Half a stream is worth nothing and fails the backup; half a file is a problem.
+fn broken(mut entry: Entry, content: Box<dyn Content>, taken: u64, error: &std::io::Error) -> End {
+    let problem = Problem::new(&entry.path, "read", error);
+    match content.finish(&mut entry, taken) {
+        failed @ Verdict::Failed(_) => End::Done(Box::new(entry), failed),
+        Verdict::Steady | Verdict::Changed => End::Problem(problem),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ops::check::findings::{Findings, PATHS_MAX, SNAPSHOTS_MAX};
 use crate::ops::walk::Counting;
 use crate::repo::Repository;
 use crate::repo::catalog::ask;
-use crate::repo::listing::{read_content_page, read_listing_page};
+use crate::repo::listing::{first_path, read_content_page, read_listing_page};
 use crate::repo::state::State;
 
 /// Pages remembered as not touched.
@@ -23,12 +23,12 @@ pub fn attribute(repo: &Repository, state: &State, counting: &Counting, findings
     if !findings.may_touch() {
         return findings.into_problems();
     }
-    let (clean, last) = (HashSet::new(), HashMap::new());
-    let mut walk = Walk { repo, counting, findings, clean, snapshot: SnapshotId::new([0; 32]), last };
+    let (clean, visited, last) = (HashSet::new(), HashSet::new(), HashMap::new());
+    let mut walk = Walk { repo, counting, findings, clean, visited, snapshot: SnapshotId::new([0; 32]), last };
     for snapshot in state.live() {
         let Ok(record) = repo.record(snapshot) else { continue };
         walk.snapshot = snapshot.id;
-        walk.listing(&record.root.page, record.root.level, &[]);
+        walk.listing(&record.root.page, record.root.level, None);
     }
     walk.findings.into_problems()
 }
@@ -39,19 +39,23 @@ struct Walk<'r> {
     findings: Findings,
     /// Pages that no problem touches, nor anything below them.
     clean: HashSet<ChunkId>,
+    /// Pages of the content list of one file.
+    visited: HashSet<ChunkId>,
     snapshot: SnapshotId,
     /// What each problem touched last, so that everything counts once.
     last: HashMap<usize, (SnapshotId, Vec<u8>)>,
 }
 
 impl Walk<'_> {
-    /// Whether a page or anything below it is touched. `at` is the first path on it.
-    fn listing(&mut self, page: &ChunkRef, level: u8, at: &[u8]) -> bool {
+    /// Whether a page or anything below it is touched. `first` is the first path on it, as the page above says; `None`
+    /// comes back where that is a lie: a page named again and again, level by level, would be visited for ever.
+    fn listing(&mut self, page: &ChunkRef, level: u8, first: Option<&[u8]>) -> Option<bool> {
         if self.clean.contains(&page.id) {
-            return false;
+            return Some(false);
         }
-        let mut touched = self.chunk(Kind::Tree, &page.id, at);
+        let mut touched = self.chunk(Kind::Tree, &page.id, first.unwrap_or_default());
         match read_listing_page(self.repo, page, level) {
+            Ok(page) if first.is_some_and(|first| first_path(&page) != Some(first)) => return None,
             Ok(listing::Page::Leaf(entries)) => {
                 for entry in &entries {
                     touched |= self.entry(entry);
@@ -59,7 +63,11 @@ impl Walk<'_> {
             }
             Ok(listing::Page::Index { items, .. }) => {
                 for item in &items {
-                    touched |= self.listing(&item.page, level - 1, &item.first);
+                    let Some(below) = self.listing(&item.page, level - 1, Some(&item.first)) else {
+                        touched = true;
+                        break;
+                    };
+                    touched |= below;
                 }
             }
             Err(_) => touched = true,
@@ -67,19 +75,23 @@ impl Walk<'_> {
         if !touched {
             self.remember(page);
         }
-        touched
+        Some(touched)
     }
 
     fn entry(&mut self, entry: &Entry) -> bool {
         match &entry.node {
             Node::File { content: Content::Inline(chunks), .. } => self.chunks(chunks, &entry.path),
-            Node::File { content: Content::Paged(root), .. } => self.content(root, &entry.path),
+            Node::File { content: Content::Paged(root), .. } => {
+                self.visited.clear();
+                self.content(root, &entry.path)
+            }
             _ => false,
         }
     }
 
     fn content(&mut self, root: &ContentRoot, path: &[u8]) -> bool {
-        if self.clean.contains(&root.page.id) {
+        // For one path, a page says the same wherever it is named.
+        if self.clean.contains(&root.page.id) || !self.visited.insert(root.page.id) {
             return false;
         }
         let mut touched = self.chunk(Kind::Tree, &root.page.id, path);

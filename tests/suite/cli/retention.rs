@@ -1,0 +1,97 @@
+//! Tags, forgetting, and pruning.
+
+use super::Shell;
+
+fn two_days() -> (Shell, String, String) {
+    let shell = Shell::with_snapshot();
+    let first = shell.id("");
+    shell.write("data/one", "another one\n");
+    shell.types("backup data --host here --tag second --quiet").sees(0, "", "");
+    let second = shell.id("--tag second");
+    (shell, first, second)
+}
+
+#[test]
+fn tags_are_set_and_taken() {
+    let (shell, first, _) = two_days();
+    shell.types(&format!("tag {first} --add keep --add legal --remove daily")).sees(
+        0,
+        "snapshot * last, weekly, monthly, yearly, keep, legal",
+        "",
+    );
+    shell.types("tag latest --remove last --remove second").sees(
+        1,
+        "",
+        "error: snapshot * is the newest complete one of its series and must keep a tag
+           hint: make a newer snapshot first: *",
+    );
+}
+
+#[test]
+fn a_policy_says_for_each_snapshot_which_rule_kept_or_dropped_it() {
+    let (shell, _, _) = two_days();
+    shell.types("forget --keep-last 1 --dry-run").sees(
+        0,
+        "data on here
+           forget * * loses last (beyond the newest 1); loses daily, weekly, monthly, yearly (not kept by this policy)
+           keep   * * last (among the newest 1); second (named by hand)
+         would forget 1 snapshot",
+        "",
+    );
+    shell.types("forget --keep-daily 7 --keep-within 7d --source data").sees(
+        0,
+        "data on here
+           keep * * last, weekly, monthly, yearly (recent enough); daily (among the newest 7)
+           keep * * last (recent enough); second (named by hand)
+         forgot 0 snapshots",
+        "",
+    );
+    shell.types("snapshots").sees(0, "*\n*\n*", "2 snapshots");
+}
+
+#[test]
+fn what_is_forgotten_can_come_back_until_it_is_pruned() {
+    let (shell, first, second) = two_days();
+    shell.types(&format!("forget {first}")).sees(
+        0,
+        "data on here
+           forget * loses last, daily, weekly, monthly, yearly (forgotten by id)
+           keep   * last, second (not named); gains daily, weekly, monthly, yearly (takes the place over)
+         forgot 1 snapshot
+           larder prune frees their space; until then larder tag brings them back",
+        "",
+    );
+    shell.types("snapshots").sees(0, "*\n*second", "1 snapshot");
+    shell.types("snapshots --forgotten").sees(0, "*can come back until*\n*the next prune", "1 snapshot");
+    shell.types("prune").sees(
+        0,
+        "deleted 0 packs, 0 B
+         condemned * pack*: deleted by a prune in 7 days or later",
+        "",
+    );
+    shell.types(&format!("tag {first} --add back")).sees(
+        0,
+        "snapshot * is back: back
+         * rescued from the next prune",
+        "",
+    );
+    shell.types(&format!("cat {first}:one")).sees(0, "one", "");
+    shell.types(&format!("forget {first} --quiet")).sees(0, "", "");
+    shell.types("prune --dry-run --grace 0s --max-unused 0").sees(
+        0,
+        "would delete * packs, *
+         would repack *
+         would keep *",
+        "",
+    );
+    shell.types("prune --grace 0s --max-unused 0").sees(0, "deleted * pack*\nrepacked *", "");
+    shell.types(&format!("tag {first} --add back")).sees(
+        1,
+        "",
+        "error: snapshot * cannot come back: *
+           hint: larder snapshots --forgotten lists what can still come back",
+    );
+    shell.types(&format!("restore {second} --to back --quiet")).sees(0, "", "");
+    assert_eq!(shell.read("back/one"), "another one\n");
+    shell.types("check --read-data --quiet").sees(0, "", "");
+}
