@@ -84,7 +84,7 @@ impl History {
         let draft = Draft { snapshot, series, started, complete, parent: None };
         let calendar = Calendar::new("UTC", WeekStart::Monday).unwrap();
         let given: Vec<String> = backup.tags.iter().map(|&tag| tag.to_owned()).collect();
-        let tags = |state: &_| tags_for_new(state, &calendar, series, started, complete, &given);
+        let tags = |state: &_| tags_for_new(state, &calendar, &draft, &given);
         commit(repo, &written, &draft, started, &tags).unwrap();
         snapshot
     }

@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: what is done with it, and how the answer is shown.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::format::record::Record;
@@ -139,12 +140,13 @@ fn latest_of<'s>(repo: &Repository, state: &'s State, source: &str) -> Result<&'
     let mut failure = None;
     for snapshot in state.live().rev() {
         // All of a series name the same source, and a record that is damaged must not hide other series.
-        if !names.contains_key(&snapshot.series) {
+        if let Entry::Vacant(unknown) = names.entry(snapshot.series) {
             match repo.record(snapshot) {
-                Ok(record) => drop(names.insert(snapshot.series, record.source)),
+                Ok(record) => {
+                    unknown.insert(record.source);
+                }
                 Err(error) => {
                     failure.get_or_insert(error);
-                    continue;
                 }
             }
         }

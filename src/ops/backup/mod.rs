@@ -191,7 +191,7 @@ fn attempt_once(
     let parent = report.parent.filter(|_| report.unchanged_files > 0);
     let draft = Draft { snapshot, series, started, complete: report.complete, parent };
     let state = commit(repo, &written, &draft, now(), &|state| {
-        retention::tags_for_new(state, calendar, series, started, report.complete, &options.tags)
+        retention::tags_for_new(state, calendar, &draft, &options.tags)
     })?;
     report.tags = state.snapshot(&snapshot).map(|s| s.tags.iter().cloned().collect()).unwrap_or_default();
     report.snapshot = Some(snapshot);

@@ -14,9 +14,10 @@ use jiff::{Span, Timestamp, Zoned};
 
 use crate::format::Time;
 use crate::format::objects::WeekStart;
-use crate::id::{SeriesId, SnapshotId};
+use crate::id::SnapshotId;
 use crate::ops::retention::verdict::{Dropped, Kept, Reason, Rule, Verdict};
 use crate::repo::state::{Snapshot, State};
+use crate::repo::write::Draft;
 
 /// A tag that larder gives by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,21 +121,14 @@ fn timestamp(time: Time) -> Timestamp {
 
 /// The tags of a snapshot about to be committed: `last`, those of the tiers whose place is free, and those given by
 /// hand, which may be tiers too. To be asked again whenever the log has grown.
-pub fn tags_for_new(
-    state: &State,
-    calendar: &Calendar,
-    series: SeriesId,
-    started: Time,
-    complete: bool,
-    given: &[String],
-) -> Vec<String> {
-    let others: Vec<&Snapshot> = state.live().filter(|other| other.series == series && other.complete).collect();
+pub fn tags_for_new(state: &State, calendar: &Calendar, draft: &Draft, given: &[String]) -> Vec<String> {
+    let others: Vec<&Snapshot> = state.live().filter(|other| other.series == draft.series && other.complete).collect();
     let is_free = |tier: Tier| {
-        let place = calendar.period(tier, started);
+        let place = calendar.period(tier, draft.started);
         let mut holders = others.iter().filter(|other| other.tags.contains(tier.name()));
         holders.all(|holder| calendar.period(tier, holder.started) != place)
     };
-    let earned = |tier: &Tier| *tier == Tier::Last || (complete && is_free(*tier));
+    let earned = |tier: &Tier| *tier == Tier::Last || (draft.complete && is_free(*tier));
     let mut tags: Vec<String> = TIERS.into_iter().filter(earned).map(|tier| tier.name().to_owned()).collect();
     for tag in given {
         if !tags.contains(tag) {

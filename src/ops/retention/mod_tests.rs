@@ -2,9 +2,11 @@ use std::str::FromStr;
 
 use proptest::prelude::*;
 
+use End::{Complete, Incomplete};
+
 use super::*;
 use crate::format::log::{Action, Body, SnapshotAction, TagAction, TagChange};
-use crate::id::WriterId;
+use crate::id::{SeriesId, WriterId};
 
 const SERIES: SeriesId = SeriesId::new([1; 32]);
 const OTHER: SeriesId = SeriesId::new([2; 32]);
@@ -17,6 +19,13 @@ fn berlin() -> Calendar {
 fn at(text: &str) -> Time {
     let text = text.replace(" UTC", "Z");
     Time { seconds: Timestamp::from_str(&text).unwrap().as_second(), nanos: 0 }
+}
+
+/// Whether everything could be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    Incomplete,
 }
 
 /// A log in memory. Snapshots are named by their number, counted from 1.
@@ -42,10 +51,11 @@ impl Log {
         SnapshotId::new(bytes)
     }
 
-    fn back_up_as(&mut self, series: SeriesId, started: Time, complete: bool, given: &[&str]) -> String {
+    fn back_up_as(&mut self, series: SeriesId, started: Time, end: End, given: &[&str]) -> String {
         let given: Vec<String> = given.iter().map(|&tag| tag.to_owned()).collect();
-        let tags = tags_for_new(&self.state, &self.calendar, series, started, complete, &given);
-        let snapshot = Self::id(self.state.snapshots().len() + 1);
+        let (snapshot, complete) = (Self::id(self.state.snapshots().len() + 1), end == Complete);
+        let draft = Draft { snapshot, series, started, complete, parent: None };
+        let tags = tags_for_new(&self.state, &self.calendar, &draft, &given);
         let (packs, rescue, record) = (Vec::new(), Vec::new(), Vec::new());
         let joined = tags.join(" ");
         self.append(Action::Snapshot(SnapshotAction {
@@ -62,7 +72,7 @@ impl Log {
     }
 
     fn back_up(&mut self, started: Time) -> String {
-        self.back_up_as(SERIES, started, true, &[])
+        self.back_up_as(SERIES, started, Complete, &[])
     }
 
     fn taken(&self) -> Vec<Taken> {
@@ -111,7 +121,8 @@ fn taken_in_order(calendar: Calendar, lines: &[&str]) -> Log {
     for line in lines {
         let (time, rest) = line.split_once(" | ").unwrap_or((line, ""));
         let (incomplete, given): (Vec<&str>, Vec<&str>) = rest.split_whitespace().partition(|&w| w == "incomplete");
-        log.back_up_as(SERIES, at(time), incomplete.is_empty(), &given);
+        let end = if incomplete.is_empty() { Complete } else { Incomplete };
+        log.back_up_as(SERIES, at(time), end, &given);
     }
     log
 }
@@ -294,10 +305,10 @@ fn each_series_has_places_of_its_own() {
     let mut log = Log::new(berlin());
     let day = at("2026-01-01 03:00+01");
     let all = "last daily weekly monthly yearly";
-    assert_eq!(log.back_up_as(SERIES, day, true, &[]), all);
-    assert_eq!(log.back_up_as(OTHER, day, true, &[]), all);
-    assert_eq!(log.back_up_as(OTHER, day, true, &[]), "last");
-    assert_eq!(log.back_up_as(SERIES, day, true, &[]), "last");
+    assert_eq!(log.back_up_as(SERIES, day, Complete, &[]), all);
+    assert_eq!(log.back_up_as(OTHER, day, Complete, &[]), all);
+    assert_eq!(log.back_up_as(OTHER, day, Complete, &[]), "last");
+    assert_eq!(log.back_up_as(SERIES, day, Complete, &[]), "last");
 }
 
 #[test]
@@ -605,7 +616,8 @@ fn log_of(steps: &[(i64, bool, Vec<&'static str>)]) -> Log {
     let mut seconds = at("2026-01-01 03:00+01").seconds;
     for (step, complete, given) in steps {
         seconds += step;
-        log.back_up_as(SERIES, Time { seconds, nanos: 0 }, *complete, given);
+        let end = if *complete { Complete } else { Incomplete };
+        log.back_up_as(SERIES, Time { seconds, nanos: 0 }, end, given);
     }
     log
 }
