@@ -253,13 +253,17 @@ impl From<select::Error> for Failure {
                 let named = matches.iter().take(NAMED_MAX).map(ToString::to_string);
                 named.fold(failure, Self::detail).hint("give more digits of the id")
             }
-            select::Error::UnknownSource { known, .. } if known.is_empty() => failure.hint("there is no snapshot yet"),
-            select::Error::UnknownSource { known, .. } => {
-                let names: Vec<String> = known.iter().take(NAMED_MAX).map(|name| escaped(name.as_bytes())).collect();
-                failure.hint(format!("there are {}", names.join(", ")))
-            }
+            select::Error::UnknownSource { known, .. } => unknown_source(failure, &known),
         }
     }
+}
+
+fn unknown_source(failure: Failure, known: &[String]) -> Failure {
+    if known.is_empty() {
+        return failure.hint("there is no snapshot yet");
+    }
+    let names: Vec<String> = known.iter().take(NAMED_MAX).map(|name| escaped(name.as_bytes())).collect();
+    failure.hint(format!("there are {}", names.join(", ")))
 }
 
 fn no_such_path(message: String) -> Failure {
@@ -316,6 +320,7 @@ impl From<tag::Error> for Failure {
         match error {
             tag::Error::Repo(error) => error.into(),
             tag::Error::BadTag { .. } => Self::usage(message),
+            tag::Error::Calendar(error) => error.into(),
             tag::Error::TooMany => Self::new(Exit::Failed, message),
             tag::Error::AlwaysStays { .. } => Self::new(Exit::Failed, message).hint(STAYS),
             tag::Error::Gone { .. } => {
@@ -332,6 +337,7 @@ impl From<forget::Error> for Failure {
             forget::Error::Repo(error) => error.into(),
             forget::Error::AlwaysStays(_) => Self::new(Exit::Failed, message).hint(STAYS),
             forget::Error::Calendar(error) => error.into(),
+            forget::Error::UnknownSource { known, .. } => unknown_source(Self::new(Exit::Failed, message), &known),
             forget::Error::ForgottenAlready { .. } => {
                 Self::new(Exit::Failed, message).hint("larder prune frees its space once the grace period is over")
             }

@@ -56,6 +56,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     } else {
         out.say(format!("snapshot {}{back}: {}", id.short(), output::tags(&report.tags)))?;
     }
+    for (heir, tags) in &report.handed_on {
+        out.say(format!("  snapshot {} takes over: {}", heir.short(), tags.join(", ")))?;
+    }
     if report.rescued > 0 {
         out.say(format!("  {} rescued from the next prune", plural(report.rescued as u64, "pack")))?;
     }

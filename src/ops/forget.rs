@@ -1,12 +1,13 @@
 //! Forgetting: taking tags away, by a policy or by name. What no tag holds any more is forgotten; until a prune sweeps
 //! its packs it can come back (`ops::tag`).
 //!
-//! Promise: one log entry, computed against the head it follows; the newest complete snapshot of a series stays.
+//! Promise: one log entry (more only if that one would be too long), computed against the head it follows; the newest
+//! complete snapshot of a series stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::format::Time;
-use crate::format::log::{Action, TagAction, TagChange};
+use crate::format::log::{Action, CHANGES_MAX, TagAction, TagChange};
 use crate::id::{SeriesId, SnapshotId};
 use crate::ops::retention::verdict::Verdict;
 use crate::ops::retention::{AlwaysStays, Calendar, CalendarError, Policy, Taken, judge, judge_named};
@@ -46,6 +47,14 @@ pub enum Error {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// The policy is for a source that no snapshot is of.
+    #[error("there is no snapshot of a source {source_name:?}")]
+    UnknownSource {
+        /// The name given.
+        source_name: String,
+        /// The sources there are.
+        known: Vec<String>,
+    },
 }
 
 /// What becomes of the snapshots of one series.
@@ -74,67 +83,114 @@ impl Plan {
     pub fn forgotten(&self) -> impl Iterator<Item = SnapshotId> {
         self.verdicts().filter(|verdict| !verdict.stays()).map(|verdict| verdict.snapshot)
     }
+}
 
-    fn changes(&self) -> Vec<TagChange> {
-        let change = |verdict: &Verdict| TagChange {
-            snapshot: verdict.snapshot,
-            add: verdict.gains.clone(),
-            remove: verdict.drops.iter().map(|dropped| dropped.tag.clone()).collect(),
-        };
-        self.verdicts().filter(|verdict| verdict.changes()).map(change).collect()
-    }
+/// Verdicts as a log entry has them. Places are taken over before they are given up.
+pub fn changes<'v>(verdicts: impl Iterator<Item = &'v Verdict>) -> Vec<TagChange> {
+    let change = |verdict: &Verdict| TagChange {
+        snapshot: verdict.snapshot,
+        add: verdict.gains.clone(),
+        remove: verdict.drops.iter().map(|dropped| dropped.tag.clone()).collect(),
+    };
+    let mut changes: Vec<TagChange> = verdicts.filter(|verdict| verdict.changes()).map(change).collect();
+    changes.sort_by_key(|change| change.add.is_empty());
+    changes
 }
 
 /// Says what would be forgotten, and why.
 pub fn plan(repo: &Repository, what: &What) -> Result<Plan, Error> {
-    plan_at(repo, &repo.state(), what)
+    plan_at(repo, &*repo.refresh()?, what)
 }
 
 /// Forgets, and says what and why.
 pub fn apply(repo: &Repository, what: &What, now: Time) -> Result<Plan, Error> {
-    let mut done = Plan::default();
-    repo.append::<Error>(now, &mut |state| {
-        done = plan_at(repo, state, what)?;
-        let changes = done.changes();
-        let action = Action::Untag(TagAction { changes, rescue: Vec::new() });
-        Ok(matches!(&action, Action::Untag(tags) if !tags.changes.is_empty()).then_some(action))
-    })?;
+    repo.refresh()?;
+    let (done, mut left) = append(repo, what, now)?;
+    let mut rest = what.clone();
+    // What one entry cannot hold, the next ones do: judging again gives the rest.
+    while left > 0 {
+        if let What::Ids(ids) = &mut rest {
+            let state = repo.state();
+            ids.retain(|id| state.snapshot(id).is_some_and(Snapshot::is_live));
+        }
+        left = append(repo, &rest, now)?.1;
+    }
     Ok(done)
+}
+
+/// Appends as much of a plan as an entry holds, and says how much is left.
+fn append(repo: &Repository, what: &What, now: Time) -> Result<(Plan, usize), Error> {
+    let (mut plan, mut left) = (Plan::default(), 0);
+    repo.append::<Error>(now, &mut |state| {
+        plan = plan_at(repo, state, what)?;
+        let mut changes = changes(plan.verdicts());
+        left = changes.len().saturating_sub(CHANGES_MAX as usize);
+        changes.truncate(CHANGES_MAX as usize);
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Action::Untag(TagAction { changes, rescue: Vec::new() })))
+    })?;
+    Ok((plan, left))
 }
 
 fn plan_at(repo: &Repository, state: &State, what: &What) -> Result<Plan, Error> {
     let calendar = Calendar::new(&repo.config().time_zone, repo.config().week_start)?;
+    match what {
+        What::Policy { policy, source } => plan_policy(repo, state, policy, source.as_deref(), &calendar),
+        What::Ids(ids) => plan_named(state, ids, &calendar),
+    }
+}
+
+fn plan_policy(
+    repo: &Repository,
+    state: &State,
+    policy: &Policy,
+    source: Option<&str>,
+    calendar: &Calendar,
+) -> Result<Plan, Error> {
+    let mut plan = Plan::default();
+    let mut known = BTreeSet::new();
+    for (series, snapshots) in series_of(state) {
+        if let Some(source) = source {
+            let name = source_of(repo, &snapshots)?;
+            let is_another = name != source;
+            known.insert(name);
+            if is_another {
+                continue;
+            }
+        }
+        plan.series.push(SeriesPlan { series, verdicts: judge(&taken(&snapshots), policy, calendar) });
+    }
+    match source {
+        Some(source) if plan.series.is_empty() => {
+            Err(Error::UnknownSource { source_name: source.to_owned(), known: known.into_iter().collect() })
+        }
+        _ => Ok(plan),
+    }
+}
+
+fn plan_named(state: &State, ids: &[SnapshotId], calendar: &Calendar) -> Result<Plan, Error> {
+    for id in ids {
+        match state.snapshot(id) {
+            None => return Err(RepoError::NoSnapshot(*id).into()),
+            Some(snapshot) if !snapshot.is_live() => return Err(Error::ForgottenAlready { snapshot: *id }),
+            Some(_) => {}
+        }
+    }
+    let named: BTreeSet<SnapshotId> = ids.iter().copied().collect();
     let mut plan = Plan::default();
     for (series, snapshots) in series_of(state) {
-        let taken: Vec<Taken> = snapshots.iter().map(|snapshot| Taken::from(*snapshot)).collect();
-        let verdicts = match what {
-            What::Policy { policy, source } => {
-                if !is_of(repo, &snapshots, source.as_deref())? {
-                    continue;
-                }
-                judge(&taken, policy, &calendar)
-            }
-            What::Ids(ids) => {
-                let named: BTreeSet<SnapshotId> =
-                    ids.iter().copied().filter(|id| taken.iter().any(|one| one.id == *id)).collect();
-                if named.is_empty() {
-                    continue;
-                }
-                judge_named(&taken, &named, &calendar)?
-            }
-        };
-        plan.series.push(SeriesPlan { series, verdicts });
-    }
-    if let What::Ids(ids) = what {
-        for id in ids {
-            match state.snapshot(id) {
-                None => return Err(RepoError::NoSnapshot(*id).into()),
-                Some(snapshot) if !snapshot.is_live() => return Err(Error::ForgottenAlready { snapshot: *id }),
-                Some(_) => {}
-            }
+        let verdicts = judge_named(&taken(&snapshots), &named, calendar)?;
+        if !verdicts.is_empty() {
+            plan.series.push(SeriesPlan { series, verdicts });
         }
     }
     Ok(plan)
+}
+
+fn taken(snapshots: &[&Snapshot]) -> Vec<Taken> {
+    snapshots.iter().map(|snapshot| Taken::from(*snapshot)).collect()
 }
 
 /// The live snapshots of each series, series in the order of their first snapshots.
@@ -151,15 +207,18 @@ fn series_of(state: &State) -> Vec<(SeriesId, Vec<&Snapshot>)> {
     series
 }
 
-/// Whether a series is of this source. One readable record is enough: all of a series name the same.
-fn is_of(repo: &Repository, snapshots: &[&Snapshot], source: Option<&str>) -> Result<bool, RepoError> {
-    let Some(source) = source else { return Ok(true) };
-    let mut failure = None;
+/// The source of a series. One readable record is enough: all of a series name the same.
+fn source_of(repo: &Repository, snapshots: &[&Snapshot]) -> Result<String, RepoError> {
+    let mut failure = RepoError::Worker;
     for snapshot in snapshots {
         match repo.record(snapshot) {
-            Ok(record) => return Ok(record.source == source),
-            Err(error) => failure = Some(error),
+            Ok(record) => return Ok(record.source),
+            Err(error) => failure = error,
         }
     }
-    failure.map_or(Ok(false), Err)
+    Err(failure)
 }
+
+#[cfg(test)]
+#[path = "forget_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ pub mod cat;
 pub mod check;
 pub mod forget;
 pub mod prune;
+pub mod rescue;
 pub mod restore;
 pub mod retention;
 pub mod salvage;
@@ -17,6 +18,9 @@ pub mod tag;
 pub mod usage;
 pub mod walk;
 
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod history;
 #[cfg(test)]
 #[path = "sample_tests.rs"]
 mod sample;

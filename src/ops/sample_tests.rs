@@ -134,6 +134,17 @@ pub fn commit_stored(repo: &Repository, number: i64, bytes: &[u8], written: &Wri
 
 /// All of a backup but the log entry: as a run leaves it that was killed.
 pub fn store(repo: &Repository, memory: &Memory, number: i64, files: &[(&str, Vec<u8>)]) -> (Vec<u8>, Written) {
+    store_as(repo, memory, number, files, &|_| {})
+}
+
+/// The same, with something different in the record.
+pub fn store_as(
+    repo: &Repository,
+    memory: &Memory,
+    number: i64,
+    files: &[(&str, Vec<u8>)],
+    change: &dyn Fn(&mut Record),
+) -> (Vec<u8>, Written) {
     memory.set_time(UNIX_EPOCH + Duration::from_secs(day(number).seconds as u64));
     repo.refresh().unwrap();
     let catalog = Catalog::survey(repo).unwrap();
@@ -153,7 +164,7 @@ pub fn store(repo: &Repository, memory: &Memory, number: i64, files: &[(&str, Ve
         listing.push(repo, &mut writer, &file(name, bytes.len() as u64, content)).unwrap();
     }
     let root = listing.finish(&mut writer).unwrap();
-    let record = Record {
+    let mut record = Record {
         source: "sample".into(),
         host: "here".into(),
         user: String::new(),
@@ -169,6 +180,7 @@ pub fn store(repo: &Repository, memory: &Memory, number: i64, files: &[(&str, Ve
         program: String::new(),
         extension: Vec::new(),
     };
+    change(&mut record);
     let bytes = record.encode();
     let written = writer.drain().unwrap().finish(Some(&bytes)).unwrap();
     (bytes, written)

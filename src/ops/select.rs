@@ -2,14 +2,19 @@
 //!
 //! Left out on purpose: what is done with it, and how the answer is shown.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::format::record::Record;
-use crate::id::SnapshotId;
+use crate::id::{SeriesId, SnapshotId};
 use crate::repo::Repository;
 use crate::repo::error::Error as RepoError;
 use crate::repo::state::{Snapshot, State};
 
 /// Fewest digits of an id that count as one.
 pub const PREFIX_DIGITS_MIN: usize = 4;
+
+const LATEST: &str = "latest";
+const AT_LATEST: &str = "@latest";
 
 /// A snapshot and its record.
 #[derive(Debug, Clone)]
@@ -68,38 +73,53 @@ pub enum Error {
     },
 }
 
-/// Splits `SNAPSHOT[:PATH]` at the first colon behind the last `@` part. The path loses slashes at both ends.
+/// Splits `SNAPSHOT[:PATH]`. The path is returned as listings have it.
 pub fn split(text: &str) -> (String, Vec<u8>) {
-    // A source may hold a colon (`host:volume@latest`), an id and `latest` cannot.
-    let from = text.find("@latest").map_or(0, |at| at + "@latest".len());
-    match text[from..].find(':') {
-        Some(at) => {
-            let path = text[from + at + 1..].trim_matches('/');
-            (text[..from + at].to_owned(), path.as_bytes().to_vec())
-        }
-        None => (text.to_owned(), Vec::new()),
+    let colon = path_begins(text).unwrap_or(text.len());
+    let path = text.get(colon + 1..).unwrap_or_default();
+    let names: Vec<&str> = path.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    (text[..colon].to_owned(), names.join("/").into_bytes())
+}
+
+/// Where the colon before the path is: the first one, but for a source with a colon in its name
+/// (`host:volume@latest`), which an id and `latest` cannot have.
+fn path_begins(text: &str) -> Option<usize> {
+    let first = text.find(':')?;
+    let before = &text[..first];
+    if before == LATEST || is_prefix(before) {
+        return Some(first);
     }
+    let ends = |(at, _): (usize, &str)| {
+        let end = at + AT_LATEST.len();
+        (end == text.len() || text[end..].starts_with(':')).then_some(end)
+    };
+    let end = text.match_indices(AT_LATEST).find_map(ends);
+    end.map_or(Some(first), |end| (end < text.len()).then_some(end))
 }
 
 /// Finds `latest`, `SOURCE@latest`, or the snapshot whose id begins so.
 pub fn snapshot(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<Selected, Error> {
     let state = repo.state();
-    let found = match text.strip_suffix("@latest") {
+    let found = match text.strip_suffix(AT_LATEST) {
         Some(source) => latest_of(repo, &state, source)?,
-        None if text == "latest" => state.live().next_back().ok_or(Error::NoneYet)?,
+        None if text == LATEST => state.live().next_back().ok_or(Error::NoneYet)?,
         None => by_prefix(&state, text, forgotten)?,
     };
     Ok(Selected { snapshot: found.clone(), record: repo.record(found)? })
 }
 
+fn is_prefix(text: &str) -> bool {
+    text.len() >= PREFIX_DIGITS_MIN && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn by_prefix<'s>(state: &'s State, text: &str, forgotten: Forgotten) -> Result<&'s Snapshot, Error> {
     let unknown = || Error::Unknown { text: text.to_owned() };
-    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if text.len() < PREFIX_DIGITS_MIN || !digits {
+    if !is_prefix(text) {
         return Err(unknown());
     }
+    let digits = text.to_ascii_lowercase();
     let fitting: Vec<&Snapshot> =
-        state.snapshots().iter().filter(|snapshot| snapshot.id.to_string().starts_with(text)).collect();
+        state.snapshots().iter().filter(|snapshot| snapshot.id.to_string().starts_with(&digits)).collect();
     let live: Vec<&Snapshot> = fitting.iter().copied().filter(|snapshot| snapshot.is_live()).collect();
     // What is forgotten does not make ambiguous what is not.
     let candidates = if live.is_empty() { &fitting } else { &live };
@@ -115,18 +135,36 @@ fn by_prefix<'s>(state: &'s State, text: &str, forgotten: Forgotten) -> Result<&
 }
 
 fn latest_of<'s>(repo: &Repository, state: &'s State, source: &str) -> Result<&'s Snapshot, Error> {
-    let mut known = std::collections::BTreeSet::new();
+    let mut names: HashMap<SeriesId, String> = HashMap::new();
+    let mut failure = None;
     for snapshot in state.live().rev() {
-        let record = repo.record(snapshot)?;
-        if record.source == source {
-            return Ok(snapshot);
+        // All of a series name the same source, and a record that is damaged must not hide other series.
+        if !names.contains_key(&snapshot.series) {
+            match repo.record(snapshot) {
+                Ok(record) => drop(names.insert(snapshot.series, record.source)),
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+            }
         }
-        known.insert(record.source);
+        if names.get(&snapshot.series).is_some_and(|name| name == source) {
+            return Ok(newest_of(state, snapshot));
+        }
     }
-    if known.is_empty() {
-        return Err(Error::NoneYet);
+    match failure {
+        Some(error) => Err(error.into()),
+        None if names.is_empty() => Err(Error::NoneYet),
+        None => {
+            let known: BTreeSet<String> = names.into_values().collect();
+            Err(Error::UnknownSource { source_name: source.to_owned(), known: known.into_iter().collect() })
+        }
     }
-    Err(Error::UnknownSource { source_name: source.to_owned(), known: known.into_iter().collect() })
+}
+
+/// The newest snapshot of the same series. Its record may be damaged, which is then said rather than passed over.
+fn newest_of<'s>(state: &'s State, snapshot: &'s Snapshot) -> &'s Snapshot {
+    state.live().rfind(|other| other.series == snapshot.series).unwrap_or(snapshot)
 }
 
 #[cfg(test)]

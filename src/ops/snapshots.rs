@@ -9,6 +9,7 @@ use crate::format::record::Record;
 use crate::format::{Kind, Time};
 use crate::id::SnapshotId;
 use crate::repo::Repository;
+use crate::repo::catalog::ask;
 use crate::repo::error::Error;
 use crate::repo::state::{Fate, Snapshot, State};
 
@@ -60,6 +61,10 @@ pub struct Listing {
 
 /// Lists snapshots. `grace` is how long what is condemned can come back.
 pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listing, Error> {
+    if filter.forgotten {
+        // Where root pages lie is asked of the index. Packs that it cannot learn of are gone for this purpose.
+        repo.catch_up()?;
+    }
     let state = repo.state();
     let mut listing = Listing::default();
     for snapshot in state.snapshots().iter().filter(|snapshot| snapshot.is_live() != filter.forgotten) {
@@ -92,26 +97,34 @@ fn fits(filter: &Filter, snapshot: &Snapshot, record: &Record) -> bool {
         && filter.tag.as_ref().is_none_or(|tag| snapshot.tags.contains(tag))
 }
 
-/// Until when a forgotten snapshot can come back, judged by the pack its root page lies in: `None` when it is gone,
-/// `Some(None)` when nothing has condemned it yet.
+/// Until when a forgotten snapshot can come back, judged by the packs its root page lies in: `None` when it is gone,
+/// `Some(None)` when one of them is not condemned yet.
 fn recoverable(
     repo: &Repository,
     state: &State,
     record: &Record,
     grace: Duration,
 ) -> Result<Option<Option<Time>>, Error> {
-    let location = match repo.locate(Kind::Tree, &record.root.page.id) {
-        Ok(location) => location,
-        Err(error) if error.is_damage() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let pack = repo.index().pack(location.pack).map(|row| row.id);
-    Ok(match pack.and_then(|pack| state.fate(&pack)) {
-        Some(Fate::Swept) => None,
-        Some(Fate::Condemned { at, .. }) => {
-            let seconds = at.seconds.saturating_add(i64::try_from(grace.as_secs()).unwrap_or(i64::MAX));
-            Some(Some(Time { seconds, nanos: at.nanos }))
-        }
-        _ => Some(None),
-    })
+    let fates: Vec<Option<Fate>> = ask(repo, &mut |index| {
+        let copies = index.copies(Kind::Tree, &record.root.page.id)?;
+        Ok(copies.iter().filter_map(|copy| index.pack(copy.pack)).map(|row| state.fate(&row.id)).collect())
+    })?;
+    if fates.iter().any(|fate| matches!(fate, Some(Fate::Live) | None)) {
+        return Ok(Some(None));
+    }
+    let condemned = fates.into_iter().filter_map(|fate| match fate {
+        Some(Fate::Condemned { at, .. }) => Some(at),
+        _ => None,
+    });
+    Ok(condemned.max().map(|at| Some(later(at, grace))))
 }
+
+fn later(time: Time, by: Duration) -> Time {
+    let nanos = time.nanos + by.subsec_nanos();
+    let seconds = time.seconds.saturating_add_unsigned(by.as_secs());
+    Time { seconds: seconds.saturating_add(i64::from(nanos / 1_000_000_000)), nanos: nanos % 1_000_000_000 }
+}
+
+#[cfg(test)]
+#[path = "snapshots_tests.rs"]
+mod tests;
