@@ -29,9 +29,9 @@ fn prefixes_never_deny_what_was_put_in_and_rarely_claim_what_was_not() {
 fn a_set_is_within_another_that_has_all_it_has() {
     let set = |numbers: &[u64]| {
         let mut set = BitSet::default();
-        numbers.iter().for_each(|number| {
+        for number in numbers {
             set.insert(*number);
-        });
+        }
         set
     };
     for (inner, outer, within) in [

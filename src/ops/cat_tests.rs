@@ -38,9 +38,9 @@ fn a_block_is_opened_once_if_it_fits_into_the_cache() {
 fn a_file_comes_out_as_it_was_holes_and_all() {
     let (_, repo) = repository();
     let source = tempfile::tempdir().unwrap();
-    let mut repeating = noise(1, 3_000_000);
+    let mut repeating = noise(1, 1_500_000);
     repeating.extend_from_within(..);
-    repeating.extend(noise(2, 9_000_000));
+    repeating.extend(noise(2, 2_500_000));
     repeating.extend_from_within(..1_000_000);
     fs::write(source.path().join("large"), &repeating).unwrap();
     let sparse = File::create(source.path().join("sparse")).unwrap();
@@ -64,7 +64,7 @@ fn a_file_comes_out_as_it_was_holes_and_all() {
 fn a_damaged_file_comes_out_up_to_the_damage() {
     let (storage, repo) = repository();
     let source = tempfile::tempdir().unwrap();
-    fs::write(source.path().join("f"), noise(1, 9_000_000)).unwrap();
+    fs::write(source.path().join("f"), noise(1, 2_500_000)).unwrap();
     let root = backup_of(&repo, source.path());
     let pack = repo.index().packs().find(|pack| pack.kind == Kind::Data).cloned().unwrap();
     let name = ObjectName::new(objects::pack_name(&pack.id)).unwrap();
@@ -74,5 +74,5 @@ fn a_damaged_file_comes_out_up_to_the_damage() {
     });
     let mut out = Vec::new();
     let Err(Error::Lost { at, .. }) = cat(&repo, &root, b"f", &mut out, 2) else { panic!("not noticed") };
-    assert!(at > 1_000_000 && out == noise(1, 9_000_000)[..at as usize]);
+    assert!(at > 1_000_000 && out == noise(1, 2_500_000)[..at as usize]);
 }

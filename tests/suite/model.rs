@@ -1,9 +1,9 @@
 //! Random sequences of everything that can be done to a repository, against a plain model in memory.
 //!
 //! After every step the live snapshots and their tags are those of the model; after every prune, crash and at the end
-//! each of them restores byte for byte and `check` with all data finds nothing. A step during which the machine stops
-//! has happened or has not. A failure names its seed: `LARDER_TEST_SEED=n` runs that one alone. Eight seeds by default,
-//! three hundred with `LARDER_TEST_ALL=1`.
+//! each of them restores byte for byte and `check` with all data finds nothing; at the end also through `restore`, into
+//! one folder one after the other. A step during which the machine stops has happened or has not. A failure names its
+//! seed: `LARDER_TEST_SEED=n` runs that one alone. Eight seeds by default, three hundred with `LARDER_TEST_ALL=1`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use larder::storage::memory::Memory;
 
 use crate::support::crashing::{Crashing, Stop, Unsynced};
 use crate::support::jobs::{add_tag, find, no_damage, prune};
-use crate::support::repo::{Cache, Clock, DAY, HOUR, Known, TestRepo, open_in, options};
+use crate::support::on_disk::restore_into;
+use crate::support::repo::{Cache, Clock, DAY, HOUR, Known, TestRepo, assert_same, open_in, options};
 use crate::support::tree::{Random, Tree, noise, text};
 use crate::support::{exhaustive, told};
 use plain::{Plain, TIERS};
@@ -81,7 +82,20 @@ impl World {
             done.push(format!("{step:?}{}", if crash { ", crashing" } else { "" }));
             told(&format!("step {nth}, after {}", done.join("; ")), || self.step(&step, crash));
         }
-        told(&format!("at the end, after {}", done.join("; ")), || self.look(true));
+        told(&format!("at the end, after {}", done.join("; ")), || {
+            self.look(true);
+            self.restore_one_after_the_other();
+        });
+    }
+
+    /// Into one folder: what a snapshot has and the next has not must go, what both have may stay.
+    fn restore_one_after_the_other(&self) {
+        let repo = open_in(Arc::new(self.memory.clone()), &Cache::None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for snapshot in repo.state().live() {
+            let name = repo.record(snapshot).unwrap().description;
+            assert_same(&name, &restore_into(&repo, snapshot, folder.path()), self.known.get(&name));
+        }
     }
 
     fn choose(&mut self) -> Step {

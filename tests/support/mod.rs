@@ -9,6 +9,7 @@ pub mod damage_samples;
 pub mod failing;
 pub mod jobs;
 pub mod meanwhile;
+pub mod on_disk;
 pub mod past;
 pub mod recording;
 pub mod repo;

@@ -235,7 +235,8 @@ impl Known {
     }
 }
 
-fn assert_same(name: &str, found: &Tree, expected: &Tree) {
+/// That two trees are the same, and if not, where.
+pub fn assert_same(name: &str, found: &Tree, expected: &Tree) {
     let paths = |tree: &Tree| tree.leaves().keys().cloned().collect::<Vec<_>>();
     assert_eq!(paths(found), paths(expected), "snapshot {name:?} restores to other paths");
     for (path, leaf) in found.leaves() {

@@ -133,8 +133,8 @@ fn nasty(folder: &Path) {
     }
     fs::write(at("zero"), "").unwrap();
     fs::write(at("a/one"), "1").unwrap();
-    fs::write(at("a/b/large"), noise(1, 3_000_000)).unwrap();
-    fs::write(at("a/b/same"), noise(1, 3_000_000)).unwrap();
+    fs::write(at("a/b/large"), noise(1, 1_200_000)).unwrap();
+    fs::write(at("a/b/same"), noise(1, 1_200_000)).unwrap();
     fs::write(at("a/b/c/text"), "line\n".repeat(100_000)).unwrap();
     for n in 0..40 {
         fs::write(at(&format!("a/b/c/{n}")), noise(n, 2000 + n as usize)).unwrap();
@@ -288,7 +288,7 @@ fn only_what_differs_is_written() {
     assert_eq!((again.files, again.others, again.hard_links), (0, 0, 0));
     let large = bench.target().join("a/b/same");
     let before = fs::metadata(&large).unwrap().ino();
-    File::options().write(true).open(&large).unwrap().write_all_at(b"changed", 1_000_000).unwrap();
+    File::options().write(true).open(&large).unwrap().write_all_at(b"changed", 900_000).unwrap();
     fs::set_permissions(bench.target().join("a/b/c/3"), fs::Permissions::from_mode(0o600)).unwrap();
     File::options()
         .write(true)
@@ -403,7 +403,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 #[test]
 fn a_damaged_block_costs_only_the_files_in_it() {
     let bench = Bench::new();
-    bench.write("a/lost", noise(1, 9_000_000));
+    bench.write("a/lost", noise(1, 2_500_000));
     let first = bench.backup();
     bench.write("b/whole", noise(2, 300_000));
     let root = bench.backup();
@@ -421,9 +421,9 @@ fn a_damaged_block_costs_only_the_files_in_it() {
         assert!(report.problems[0].message.contains("bytes are lost, at "), "{:?}", report.problems);
         assert_eq!(bench.names(), ["a", "a/lost.larder-partial", "b", "b/whole"]);
         let partial = fs::read(bench.target().join("a/lost.larder-partial")).unwrap();
-        assert_eq!(partial.len(), 9_000_000);
-        assert!(partial.iter().zip(noise(1, 9_000_000)).all(|(found, stored)| *found == stored || *found == 0));
-        assert_eq!(partial[..1_000_000], noise(1, 9_000_000)[..1_000_000]);
+        assert_eq!(partial.len(), 2_500_000);
+        assert!(partial.iter().zip(noise(1, 2_500_000)).all(|(found, stored)| *found == stored || *found == 0));
+        assert_eq!(partial[..1_000_000], noise(1, 2_500_000)[..1_000_000]);
         fs::remove_dir_all(bench.target()).unwrap();
     }
     bench.storage.damage(&name, Vec::clear);
