@@ -308,7 +308,8 @@ pub fn prune_with_grace() -> Job {
         prepare: partly_forgotten,
         run: |_, repo, clock| {
             let report = prune(repo, prune::Options::GRACE, 0.0, clock)?;
-            assert_eq!(report.swept.packs, 0);
+            // Only a repacking that found no space takes back at once what it had written.
+            assert!(report.swept.packs == 0 || report.repack_failed.is_some(), "{report:?}");
             Ok(())
         },
         before: &[TUESDAY, WEDNESDAY],
