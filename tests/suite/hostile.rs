@@ -29,7 +29,6 @@ mod types;
 
 /// A repository that somebody with the keys writes to.
 struct Kit {
-    memory: Memory,
     repo: Repository,
 }
 
@@ -37,7 +36,7 @@ impl Kit {
     fn new() -> Self {
         let memory = Memory::new();
         make(&memory);
-        Self { repo: open_memory(&memory, None).unwrap(), memory }
+        Self { repo: open_memory(&memory, None).unwrap() }
     }
 
     /// Commits a snapshot whose listing is what `write` stores.

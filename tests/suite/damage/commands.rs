@@ -206,12 +206,15 @@ fn compare(repo: &Repository, id: SnapshotId, tree: &Tree, wrong: &mut Vec<Strin
     compare_with(repo, id, tree, wrong, &read_back)
 }
 
+/// Reads what a listing holds, and says what could not be had.
+type ReadBack = dyn Fn(&Repository, &ListingRoot) -> (Tree, Vec<String>);
+
 fn compare_with(
     repo: &Repository,
     id: SnapshotId,
     tree: &Tree,
     wrong: &mut Vec<String>,
-    read: &dyn Fn(&Repository, &ListingRoot) -> (Tree, Vec<String>),
+    read: &ReadBack,
 ) -> Vec<String> {
     let state = repo.state();
     let Some(snapshot) = state.snapshot(&id) else {
