@@ -752,14 +752,15 @@ class Repository:
                 flaw = str(refused)
         raise Refused(f"{kind} chunk {name.hex()}: {flaw}")
 
-    def entries(self, page, level):
+    def entries(self, page, level, first=None):
         found, items = decode_listing(self.chunk("tree", *page))
         refuse_if(found != level, "broken")
+        refuse_if(first is not None and (not items or items[0]["path"] != first), "broken")
         for item in items:
             if level == 0:
                 yield item
             else:
-                yield from self.entries(item["page"], level - 1)
+                yield from self.entries(item["page"], level - 1, item["path"])
 
     def chunks(self, entry):
         if "chunks" in entry:

@@ -10,7 +10,7 @@ use crate::format::packs::{BlockEntry, BlockKind, Directory, Preamble};
 use crate::format::record::{Envelope, Record};
 use crate::format::{Kind, Reject, objects};
 use crate::id::{ChunkId, PackId, SnapshotId};
-use crate::index::{Location, PackNumber};
+use crate::index::{self, Location, PackNumber, PackRow};
 use crate::repo::catalog::{Catalog, ask};
 use crate::repo::error::Error;
 use crate::repo::seal::Unpacker;
@@ -97,16 +97,31 @@ pub fn verified<'a>(
 }
 
 impl Repository {
+    /// What the index knows of a pack, which may have been emptied since the pack got its number.
+    fn pack_row(&self, pack: PackNumber) -> Result<PackRow, Error> {
+        let known = self.index().pack(pack).cloned();
+        if let Some(row) = known {
+            return Ok(row);
+        }
+        Catalog::survey(self)?;
+        let known = self.index().pack(pack).cloned();
+        known.ok_or(Error::Worker)
+    }
+
     /// Opens a pack for reading.
     pub fn pack_reader(&self, pack: PackNumber) -> Result<PackReader, Error> {
-        let row = self.index().pack(pack).ok_or(Error::Worker)?.clone();
-        let directory = ask(self, &mut |index| index.directory(pack))?;
+        let row = self.pack_row(pack)?;
+        // Between two looks another thread may find the index damaged, and empty it.
+        let directory = ask(self, &mut |index| match index.pack(pack) {
+            Some(_) => index.directory(pack),
+            None => Err(index::Error::Reset),
+        })?;
         let mut keys = self.blocks.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let (key, blocks_at) = match keys.get(&pack) {
             Some((key, at)) => (key.clone(), *at),
             None => {
                 let name = objects::pack_name(&row.id);
-                let header = ask(self, &mut |index| index.header(pack))?.ok_or(Error::Worker)?;
+                let header = ask(self, &mut |index| index.header(pack)?.ok_or(index::Error::Reset))?;
                 let preamble = Preamble::decode(&header).map_err(|reject| Error::reject(name.clone(), reject))?;
                 let key = self
                     .opener

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use crate::support::damage_repo::Made;
 use crate::support::damage_samples;
 
-mod cell;
+pub mod cell;
 pub mod commands;
 mod damages;
 mod tables;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 
 use larder::repo::catalog::Catalog;
 use larder::repo::error::Error;
@@ -112,6 +113,29 @@ fn every_command_does_the_same_whatever_became_of_the_index() {
                 let quiet = met.said.is_empty() && met.wrong.is_empty() && !met.refused && !met.partial;
                 assert!(quiet, "index {what}, {} for the {run}. time: {met:?}", command.word);
             }
+        }
+    }
+}
+
+/// Whichever page of the database is lost, and whatever is being done when that shows.
+#[test]
+fn every_command_does_the_same_whichever_page_of_the_index_is_lost() {
+    let made = damage_samples::rich();
+    let caches = scratch();
+    warm(&made.image, caches.path());
+    let pages = fs::metadata(cache_of(caches.path()).join("index.sqlite")).unwrap().len() / 4096;
+    for page in 0..pages {
+        let command = &COMMANDS[page as usize % COMMANDS.len()];
+        for command in if std::env::var_os("LARDER_TEST_ALL").is_some() { COMMANDS } else { from_ref(command) } {
+            let caches = scratch();
+            warm(&made.image, caches.path());
+            let index = cache_of(caches.path()).join("index.sqlite");
+            let mut bytes = fs::read(&index).unwrap();
+            bytes[page as usize * 4096..][..4096].fill(0);
+            fs::write(index, bytes).unwrap();
+            let met = (command.run)(&made, &memory_of(&made.image), Some(caches.path()));
+            let quiet = met.said.is_empty() && met.wrong.is_empty() && !met.refused && !met.partial;
+            assert!(quiet, "page {page} of {pages}, {}: {met:?}", command.word);
         }
     }
 }

@@ -3,6 +3,7 @@
 // Shared by the suite and the benches; each uses a part.
 #![allow(dead_code)]
 
+pub mod binary;
 pub mod crashing;
 pub mod damage_repo;
 pub mod damage_samples;

@@ -87,13 +87,15 @@ pub fn run(made: &Made, harmed: &Harmed, command: &Command, caches: Option<&Cach
 
 /// Words of which one must be in a message: the object, or what was in it.
 fn tokens(made: &Made, harmed: &Harmed) -> Vec<String> {
-    let mut tokens = Vec::new();
-    for object in &harmed.objects {
-        tokens.push(object.to_string());
-        tokens.extend(object.as_str().rsplit('/').next().filter(|part| part.len() >= 32).map(str::to_owned));
-        tokens.extend(objects::seq_of_name(object.as_str()).map(|seq| format!("log entry {seq}")));
-        tokens.extend(made.inside.get(object).into_iter().flatten().cloned());
-    }
+    harmed.objects.iter().flat_map(|object| tokens_of(made, object)).collect()
+}
+
+/// The same for one object.
+pub fn tokens_of(made: &Made, object: &ObjectName) -> Vec<String> {
+    let mut tokens = vec![object.to_string()];
+    tokens.extend(object.as_str().rsplit('/').next().filter(|part| part.len() >= 32).map(str::to_owned));
+    tokens.extend(objects::seq_of_name(object.as_str()).map(|seq| format!("log entry {seq}")));
+    tokens.extend(made.inside.get(object).into_iter().flatten().cloned());
     tokens
 }
 
