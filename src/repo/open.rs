@@ -169,7 +169,6 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
                 }
                 None => found.push(copy),
             },
-            Err(newer @ Error::Newer { .. }) => return Err(newer),
             Err(Error::Storage(error)) if error.kind == ErrorKind::NotFound => {
                 oddities.push(format!("{name} is missing"));
             }

@@ -220,9 +220,9 @@ fn a_full_disk_refuses_the_backup_and_prune_makes_room() {
         assert_eq!(refused.code, Some(11), "{refused:?}");
         assert!(refused.err.contains("hint"), "{refused:?}");
     }
-    // Fill what is left to the last byte, but for what forgetting needs.
+    // Fill what is left to the last byte, but for what forgetting needs, and repacking what lives beside the large file.
     let (spare, filler) = (disk.0.path().join("spare"), disk.0.path().join("filler"));
-    fs::write(&spare, [1; 64 << 10]).unwrap();
+    fs::write(&spare, vec![1; 768 << 10]).unwrap();
     assert!(fs::write(&filler, vec![1; 6 << 20]).is_err());
     larder.ok(&["snapshots"]);
     larder.ok(&["check", "--read-data"]);
