@@ -21,10 +21,6 @@ fn worded(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
-fn yes(flag: bool) -> &'static str {
-    if flag { "yes" } else { "no" }
-}
-
 fn time(time: Time) -> String {
     format!("{}.{:09}", time.seconds, time.nanos)
 }
@@ -209,7 +205,7 @@ fn snapshot(action: &SnapshotAction) -> Lines {
         format!("snapshot {}", action.snapshot),
         format!("series {}", action.series),
         format!("started {}", time(action.started)),
-        format!("complete {}", yes(action.complete)),
+        format!("complete {}", if action.complete { "yes" } else { "no" }),
         format!("tags {}", tags(&action.tags)),
     ];
     lines.extend(action.packs.iter().map(named));
@@ -241,7 +237,7 @@ pub fn record(record: &Record) -> Lines {
         format!("description {}", worded(&record.description)),
         format!("started {}", time(record.started)),
         format!("ended {}", time(record.ended)),
-        format!("complete {}", yes(record.complete)),
+        format!("complete {}", if record.complete { "yes" } else { "no" }),
         format!("parent {}", record.parent.map_or("-".into(), |parent| parent.to_string())),
         format!(
             "root {} {} {} {}",
