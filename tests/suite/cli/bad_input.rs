@@ -156,7 +156,7 @@ fn an_unreadable_file_makes_an_incomplete_snapshot_and_exit_3() {
     fs::set_permissions(shell.path("data/secret"), PermissionsExt::from_mode(0o600)).unwrap();
     shell.types("init --repo mine --quiet --recovery-file mine.recovery").sees(0, "", "");
     give_to_nobody(&shell, "mine");
-    let shell = shell.set("LARDER_REPO", "mine").set("LARDER_CACHE", "mine/../cache-of-nobody").as_nobody();
+    let shell = shell.set("LARDER_REPO", "mine").set("LARDER_CACHE", "mine/../cache-of-nobody").typed_by_nobody();
     shell.types("backup data --host here").sees(
         3,
         "snapshot * of data on here
@@ -193,7 +193,7 @@ fn a_repository_that_cannot_be_written_is_exit_11() {
     for (path, _) in &before {
         fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
     }
-    let shell = shell.as_nobody();
+    let shell = shell.typed_by_nobody();
     shell.types("cat latest:one --cache nowhere").sees(0, "one", "note: the cache folder cannot be used; *");
     shell.write("data/one", "changed");
     shell.types("backup data --host here --cache nowhere").sees(

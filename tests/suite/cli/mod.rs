@@ -72,7 +72,7 @@ impl Shell {
     }
 
     /// From now on somebody types who owns nothing, and is not root.
-    fn as_nobody(mut self) -> Self {
+    fn typed_by_nobody(mut self) -> Self {
         fs::set_permissions(self.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         // The build folder may be out of reach for nobody.
         let program = self.path("larder");
