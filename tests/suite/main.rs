@@ -14,6 +14,7 @@ mod hostile;
 mod index_swap;
 mod metadata;
 mod model;
+mod old_repositories;
 mod processes;
 mod protocol_model;
 mod reader;

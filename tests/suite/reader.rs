@@ -249,7 +249,7 @@ fn read(arguments: &[&Path]) -> Output {
 }
 
 /// The reader's Python, with its packages: made here unless `scripts/test` has made it.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
