@@ -174,7 +174,7 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
             }
             Err(error) if error.is_damage() => {
                 oddities.push(error.to_string());
-                damage = Some(error);
+                damage.get_or_insert(error);
             }
             Err(error) => return Err(error),
         }
