@@ -340,7 +340,7 @@ fn round(writer: usize, n: usize) -> (String, Tree) {
     let (n, writer) = (n as u64, writer as u64);
     let tree = Tree::new()
         .file("shared", text(n / 2, 2_000), n as i64)
-        .file("own", text(writer * 100 + n, 1_500), n as i64)
+        .file("own", text(writer * 100 + n, 1_500), (writer * 100 + n) as i64)
         .file("comes and goes", text(n % 3, 2_500), n as i64);
     (format!("{writer}/{n}"), tree)
 }
