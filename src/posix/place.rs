@@ -107,6 +107,15 @@ fn give_name(folder: impl AsFd, temp: &[u8], name: &[u8], existing: Existing) ->
     })
 }
 
+/// What came of making a symlink, pipe or device.
+#[derive(Debug)]
+pub struct MadeNode {
+    /// Which file it is now; `None` if it was left out.
+    pub identity: Option<Identity>,
+    /// What could not be set, or why it was left out.
+    pub warnings: Vec<Warning>,
+}
+
 /// Makes a symlink, pipe or device. A socket is not made, nor a device without root rights: a warning.
 pub fn make_node(
     folder: impl AsFd,
@@ -114,9 +123,11 @@ pub fn make_node(
     entry: &Entry,
     options: &ApplyOptions,
     names: &TempNames,
-) -> io::Result<Vec<Warning>> {
-    let left_out =
-        |message: &str| Ok(vec![Warning { path: entry.path.clone(), what: "restore it", message: message.to_owned() }]);
+) -> io::Result<MadeNode> {
+    let left_out = |message: &str| {
+        let warning = Warning { path: entry.path.clone(), what: "restore it", message: message.to_owned() };
+        Ok(MadeNode { identity: None, warnings: vec![warning] })
+    };
     match entry.node {
         Node::Socket => return left_out("sockets are made by the programs that use them"),
         Node::CharDevice { .. } | Node::BlockDevice { .. } if !options.is_root() => {
@@ -130,15 +141,15 @@ pub fn make_node(
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return left_out(&error.to_string()),
         Err(error) => return Err(error),
     };
-    let warnings = match held(&folder, &temp, &entry.node) {
-        Ok(handle) => set_handle(&handle, entry, options),
+    let made = match held(&folder, &temp, &entry.node) {
+        Ok((handle, identity)) => MadeNode { identity: Some(identity), warnings: set_handle(&handle, entry, options) },
         Err(error) => {
             let _best_effort = discard_temp(&folder, &temp);
             return Err(error);
         }
     };
     give_name(&folder, &temp, name, options.existing)?;
-    Ok(warnings)
+    Ok(made)
 }
 
 fn make(folder: impl AsFd, name: &[u8], node: &Node) -> Result<(), Errno> {
@@ -157,10 +168,11 @@ fn make(folder: impl AsFd, name: &[u8], node: &Node) -> Result<(), Errno> {
 }
 
 /// Holds what was just made, and makes sure that it is what was made.
-fn held(folder: impl AsFd, name: &[u8], node: &Node) -> io::Result<OwnedFd> {
+fn held(folder: impl AsFd, name: &[u8], node: &Node) -> io::Result<(OwnedFd, Identity)> {
     let handle = handle_at(folder, name)?;
-    if is_of_kind(&status_of(&handle)?, node) {
-        Ok(handle)
+    let status = status_of(&handle)?;
+    if is_of_kind(&status, node) {
+        Ok((handle, status.identity))
     } else {
         Err(io::Error::other("replaced by somebody else while it was restored"))
     }
@@ -176,7 +188,7 @@ fn is_of_kind(status: &Status, node: &Node) -> bool {
     }
 }
 
-/// Gives a file restored in this run, known by its identity, another name.
+/// Gives what was restored in this run (no folder), known by its identity, another name.
 pub fn hard_link(
     root: &Root,
     from: &[u8],

@@ -9,7 +9,7 @@ use crate::format::content::Content;
 use crate::format::listing::{Entry, Node, Owner};
 use crate::posix::apply::{ApplyOptions, Existing, Owners, Warning};
 use crate::posix::beneath::Root;
-use crate::posix::capture::status_of;
+use crate::posix::capture::{Identity, status_of};
 
 fn entry(path: &str, node: Node) -> Entry {
     Entry {
@@ -41,7 +41,11 @@ fn place(folder: &Path, name: &str, text: &str, existing: Existing) -> std::io::
 
 fn make(folder: &Path, name: &str, node: Node, existing: Existing) -> std::io::Result<Vec<Warning>> {
     let options = ApplyOptions::new(Owners::AsStored, existing);
-    make_node(File::open(folder)?, name.as_bytes(), &entry(name, node), &options, &TempNames::new(7))
+    let made = make_node(File::open(folder)?, name.as_bytes(), &entry(name, node), &options, &TempNames::new(7))?;
+    let there = folder.join(name).symlink_metadata().ok();
+    let there = there.map(|there| Identity { device: there.dev(), inode: there.ino() });
+    assert_eq!(made.identity, there);
+    Ok(made.warnings)
 }
 
 fn names(folder: &Path) -> Vec<String> {

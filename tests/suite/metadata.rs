@@ -210,6 +210,11 @@ fn links(source: &Path) {
     let fifo = at("fifo");
     mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
     set_mtime(&fifo, 1_000_000_000, 1);
+    // Whatever is no folder can have several names.
+    for name in ["dangling", "not-utf8", "fifo"] {
+        fs::hard_link(at(name), at("sub").join(name)).unwrap();
+        fs::hard_link(at(name), at(&format!("again-{name}"))).unwrap();
+    }
 }
 
 fn modes_and_times(source: &Path) {
@@ -285,6 +290,9 @@ fn nodes_and_owners(source: &Path) {
     mknodat(CWD, folder.join("null"), FileType::CharacterDevice, mode, makedev(1, 3)).unwrap();
     mknodat(CWD, folder.join("large"), FileType::CharacterDevice, mode, makedev(4000, 1_000_000)).unwrap();
     mknodat(CWD, folder.join("disk"), FileType::BlockDevice, mode, makedev(8, 17)).unwrap();
+    for name in ["null", "disk"] {
+        fs::hard_link(folder.join(name), folder.join(format!("again-{name}"))).unwrap();
+    }
     for (name, uid, gid) in [("nobody-known", 54_321, 65_432), ("highest", u32::MAX - 1, u32::MAX - 1), ("root", 0, 0)]
     {
         let path = folder.join(name);

@@ -8,6 +8,7 @@ use std::io;
 use crate::format::listing::{Entry, Node};
 use crate::ops::restore::delete::Extras;
 use crate::ops::restore::existing;
+use crate::ops::restore::links::{self, First, Links};
 use crate::ops::restore::marks::{Mark, Marks};
 use crate::ops::restore::report::Action;
 use crate::ops::restore::select::{Chosen, Step, Steps};
@@ -25,6 +26,7 @@ pub fn run(context: &Context<'_>, marks: &Marks) -> Result<(), Error> {
         context.tally.warning(b"", "nothing was deleted, since the restore met damage");
     }
     let deletes = deletes && sound;
+    let mut links = Links::new(context.limits.links_bytes_max);
     let mut steps = Steps::new(context.repo, &context.listing, &context.filter);
     while let Some(step) = steps.next() {
         match step {
@@ -38,7 +40,7 @@ pub fn run(context: &Context<'_>, marks: &Marks) -> Result<(), Error> {
                     }
                     Node::Directory if deletes => extras.extend(watch(context, &chosen)),
                     Node::Directory | Node::File { .. } => {}
-                    _ => node(context, &chosen.entry)?,
+                    _ => node(context, &mut links, &chosen.entry)?,
                 }
             }
             Step::Leave(chosen) => {
@@ -99,24 +101,31 @@ fn leave(context: &Context<'_>, marks: &Marks, chosen: &Chosen) {
     }
 }
 
-/// Makes a symlink, a pipe or a device.
-fn node(context: &Context<'_>, entry: &Entry) -> Result<(), Error> {
+/// Makes a symlink, a pipe or a device, or a link to one.
+fn node(context: &Context<'_>, links: &mut Links, entry: &Entry) -> Result<(), Error> {
     let path = context.below(&entry.path);
     let status = match context.options.existing {
         Existing::Refuse => None,
         _ => existing::status(context, path),
     };
-    let stays = match (&status, context.options.existing) {
-        (Some(_), Existing::Keep) => true,
-        (Some(status), Existing::Changed) => is_same(context, path, entry, status),
-        _ => false,
-    };
-    if stays {
+    if status.is_some() && context.options.existing == Existing::Keep {
         context.tally.report().unchanged += 1;
         return Ok(());
     }
-    match try_node(context, path, entry, status.as_ref()) {
-        Ok(()) => Ok(()),
+    let first = if entry.links > 1 { links.first(entry)? } else { None };
+    let made = match (first, status) {
+        (Some(first), status) => another_name(context, &first, entry, status.as_ref()).map(|()| None),
+        (None, Some(status))
+            if context.options.existing == Existing::Changed && is_same(context, path, entry, &status) =>
+        {
+            context.tally.report().unchanged += 1;
+            Ok(Some(First::There(status.identity, entry.path.clone())))
+        }
+        (None, status) => try_node(context, path, entry, status.as_ref()),
+    };
+    match made {
+        Ok(Some(first)) if entry.links > 1 => Ok(links.put(entry, &first)?),
+        Ok(_) => Ok(()),
         Err(source) if is_fatal(&source) => Err(Error::Target { path: context.target.to_owned(), source }),
         Err(error) => {
             context.tally.problem(&entry.path, &format!("cannot make it: {error}"));
@@ -125,7 +134,15 @@ fn node(context: &Context<'_>, entry: &Entry) -> Result<(), Error> {
     }
 }
 
-fn try_node(context: &Context<'_>, path: &[u8], entry: &Entry, status: Option<&Status>) -> io::Result<()> {
+fn another_name(context: &Context<'_>, first: &First, entry: &Entry, status: Option<&Status>) -> io::Result<()> {
+    if status.is_some_and(|status| status.kind == Kind::Directory) {
+        existing::clear_way(context, entry)?;
+    }
+    links::link(context, first, entry).map(drop)
+}
+
+/// Makes it. What is not made here is not remembered: each of its names is tried, and speaks for itself.
+fn try_node(context: &Context<'_>, path: &[u8], entry: &Entry, status: Option<&Status>) -> io::Result<Option<First>> {
     if status.is_some_and(|status| status.kind == Kind::Directory) {
         existing::clear_way(context, entry)?;
     }
@@ -133,15 +150,13 @@ fn try_node(context: &Context<'_>, path: &[u8], entry: &Entry, status: Option<&S
         let action = if status.is_some() { Action::Replace } else { Action::Create };
         context.tally.planned(action, &entry.path);
         context.tally.report().others += 1;
-        return Ok(());
+        return Ok(Some(First::Promised));
     }
     let (folder, name) = context.root()?.parent_of(path)?;
-    let warnings = make_node(&*folder, name, entry, &context.apply, &context.names)?;
-    // What is left out altogether is said with these words.
-    let made = warnings.iter().all(|warning| warning.what != "restore it");
-    context.tally.report().others += u64::from(made);
-    context.tally.warnings(&warnings);
-    Ok(())
+    let made = make_node(&*folder, name, entry, &context.apply, &context.names)?;
+    context.tally.report().others += u64::from(made.identity.is_some());
+    context.tally.warnings(&made.warnings);
+    Ok(made.identity.map(|identity| First::There(identity, entry.path.clone())))
 }
 
 fn is_same(context: &Context<'_>, path: &[u8], entry: &Entry, status: &Status) -> bool {

@@ -1,9 +1,14 @@
-//! Which files with several names have been restored, and under which name first.
+//! What has several names: under which it was restored first, and how it gets the others.
 //!
-//! Promise: bounded memory. Left out on purpose: making links.
+//! Promise: bounded memory.
 
-use crate::format::listing::Entry;
+use std::io;
+
+use crate::format::listing::{Entry, Node};
+use crate::ops::restore::report::Action;
+use crate::ops::restore::{Context, Mode, existing};
 use crate::posix::capture::Identity;
+use crate::posix::place::hard_link;
 use crate::sqlite::{self, SpillMap};
 
 /// What became of the first name of a file.
@@ -15,6 +20,27 @@ pub enum First {
     There(Identity, Vec<u8>),
     /// It could not be restored.
     Failed,
+}
+
+/// Gives what was restored under a first name another one; says whether it made a link.
+pub fn link(context: &Context<'_>, first: &First, entry: &Entry) -> io::Result<bool> {
+    if context.options.mode == Mode::DryRun {
+        context.tally.planned(Action::Create, &entry.path);
+        context.tally.report().hard_links += 1;
+        return Ok(false);
+    }
+    let First::There(identity, from) = first else {
+        context.tally.problem(&entry.path, "the file that it is another name of could not be restored");
+        return Ok(false);
+    };
+    let path = context.below(&entry.path);
+    if existing::status(context, path).is_some_and(|status| status.identity == *identity) {
+        context.tally.report().unchanged += 1;
+        return Ok(false);
+    }
+    hard_link(context.root()?, context.below(from), path, *identity, &context.apply, &context.names)?;
+    context.tally.report().hard_links += 1;
+    Ok(true)
 }
 
 /// First names by the file they were names of at the source.
@@ -42,11 +68,23 @@ impl Links {
     }
 }
 
-fn key(entry: &Entry) -> [u8; 16] {
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&entry.device.to_le_bytes());
-    key[8..].copy_from_slice(&entry.inode.to_le_bytes());
+fn key(entry: &Entry) -> Vec<u8> {
+    let mut key = [entry.device.to_le_bytes(), entry.inode.to_le_bytes()].concat();
+    // An inode number may be used again while a backup runs: a link only stands for something that is alike.
+    match &entry.node {
+        Node::File { .. } => {}
+        Node::Symlink { target } => key.extend([&b"l"[..], target].concat()),
+        Node::CharDevice { major, minor } => key.extend([&b"c"[..], &device(*major, *minor)].concat()),
+        Node::BlockDevice { major, minor } => key.extend([&b"b"[..], &device(*major, *minor)].concat()),
+        Node::Fifo => key.push(b'p'),
+        Node::Socket => key.push(b's'),
+        Node::Directory => key.push(b'd'),
+    }
     key
+}
+
+fn device(major: u32, minor: u32) -> [u8; 8] {
+    ((u64::from(major) << 32) | u64::from(minor)).to_le_bytes()
 }
 
 fn encode(first: &First) -> Vec<u8> {

@@ -98,18 +98,18 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, String> {
     while let Some(path) = left.pop() {
         let meta = fs::symlink_metadata(&path).unwrap();
         let kind = meta.file_type();
+        let names = if meta.nlink() > 1 && !kind.is_dir() {
+            let next = inodes.len();
+            *inodes.entry(meta.ino()).or_insert(next) + 1
+        } else {
+            0
+        };
         let content = if kind.is_symlink() {
-            format!("{:?}", fs::read_link(&path).unwrap())
+            format!("{names} {:?}", fs::read_link(&path).unwrap())
         } else if kind.is_file() {
-            let names = if meta.nlink() > 1 {
-                let next = inodes.len();
-                *inodes.entry(meta.ino()).or_insert(next) + 1
-            } else {
-                0
-            };
             format!("{} {names} {}", meta.len(), blake3::hash(&fs::read(&path).unwrap()))
         } else {
-            String::new()
+            names.to_string()
         };
         let attributes: Vec<_> =
             xattr::list(&path).unwrap().map(|n| (n.clone(), xattr::get(&path, n).unwrap())).collect();
@@ -146,6 +146,8 @@ fn nasty(folder: &Path) {
     symlink("/etc/passwd", at("a/b/absolute")).unwrap();
     fs::write(folder.join(OsStr::from_bytes(b"bad\xff\nname")), "x").unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o640.into(), 0).unwrap();
+    fs::hard_link(at("a/link"), at("a/b/same-link")).unwrap();
+    fs::hard_link(at("pipe"), at("a/same-pipe")).unwrap();
     let sparse = File::create(at("sparse")).unwrap();
     sparse.set_len(50 << 20).unwrap();
     sparse.write_all_at(&noise(3, 100_000), 1 << 20).unwrap();
@@ -216,7 +218,7 @@ fn a_nasty_tree_comes_back_as_it_was() {
     assert_eq!(tree(&bench.target()), tree(bench.source.path()));
     let blocks = fs::metadata(bench.target().join("sparse")).unwrap().blocks();
     assert!(blocks * 512 < 1 << 20, "{blocks} blocks");
-    assert_eq!((report.hard_links, report.others, report.verified), (3, 3, report.files + 3));
+    assert_eq!((report.hard_links, report.others, report.verified), (5, 3, report.files + 3));
     let report = bench.restore(&root, "", &options());
     assert!(matches!(report, Err(Error::TargetNotEmpty { .. })));
 }
@@ -386,6 +388,28 @@ fn a_hard_link_whose_first_name_is_left_out_is_a_file() {
         (1, 1, "text".into(), "text".into())
     );
     assert_eq!(fs::metadata(bench.target().join("b")).unwrap().nlink(), 2);
+}
+
+#[test]
+fn what_became_two_symlinks_becomes_one_again() {
+    let bench = Bench::new();
+    let names = ["first", "second", "third"];
+    symlink("target", bench.source.path().join("first")).unwrap();
+    names[1..].iter().for_each(|name| {
+        fs::hard_link(bench.source.path().join("first"), bench.source.path().join(name)).unwrap();
+    });
+    let root = bench.backup();
+    let excluding = Options { exclude: vec!["first".into()], ..options() };
+    let report = sound(bench.restore(&root, "", &excluding).unwrap());
+    assert_eq!((report.others, report.hard_links), (1, 1));
+    fs::remove_file(bench.target().join("third")).unwrap();
+    symlink("target", bench.target().join("third")).unwrap();
+    let changed = Options { existing: Existing::Changed, ..options() };
+    sound(bench.restore(&root, "", &changed).unwrap());
+    let inode = |name: &&str| fs::symlink_metadata(bench.target().join(name)).unwrap().ino();
+    assert_eq!(names.iter().map(inode).collect::<std::collections::BTreeSet<_>>().len(), 1);
+    let again = sound(bench.restore(&root, "", &changed).unwrap());
+    assert_eq!((again.others, again.hard_links, again.unchanged), (0, 0, 3));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::format::content::{ChunkRef, Content};
 use crate::format::listing::{Entry, Node};
 use crate::ops::restore::existing::{self, Found};
 use crate::ops::restore::file;
-use crate::ops::restore::links::{First, Links};
+use crate::ops::restore::links::{self, First, Links};
 use crate::ops::restore::locate::{Locator, NOWHERE};
 use crate::ops::restore::marks::{Mark, Marks};
 use crate::ops::restore::report::Action;
@@ -22,7 +22,6 @@ use crate::ops::restore::window::{Ends, FileSlot, FileState, Link, Placement, Wi
 use crate::ops::restore::{Context, Error, Existing, Mode, is_fatal};
 use crate::posix::beneath::Made;
 use crate::posix::capture::{Kind, status_at};
-use crate::posix::place::hard_link;
 use crate::repo::listing::Chunks;
 
 /// What a placement or a file costs besides the bytes of its paths is counted by number. An extent costs this.
@@ -341,34 +340,13 @@ impl<'c> Planner<'c> {
 
     fn link(&mut self, link: &Link) -> Result<(), Error> {
         let (context, entry) = (self.context, &link.entry);
-        if context.options.mode == Mode::DryRun {
-            context.tally.planned(Action::Create, &entry.path);
-            context.tally.report().hard_links += 1;
-            return Ok(());
+        let first = self.links.first(entry)?.unwrap_or(First::Failed);
+        match links::link(context, &first, entry) {
+            Ok(true) => self.marks.set(link.ordinal, Mark::Done),
+            Ok(false) => {}
+            Err(error) => self.refuse(entry, error)?,
         }
-        let (identity, from) = match self.links.first(entry)? {
-            Some(First::There(identity, from)) => (identity, from),
-            _ => {
-                context.tally.problem(&entry.path, "the file that it is another name of could not be restored");
-                return Ok(());
-            }
-        };
-        let path = context.below(&entry.path);
-        if existing::status(context, path).is_some_and(|status| status.identity == identity) {
-            context.tally.report().unchanged += 1;
-            return Ok(());
-        }
-        let made = context
-            .root()
-            .and_then(|root| hard_link(root, context.below(&from), path, identity, &context.apply, &context.names));
-        match made {
-            Ok(()) => {
-                self.marks.set(link.ordinal, Mark::Done);
-                context.tally.report().hard_links += 1;
-                Ok(())
-            }
-            Err(error) => self.refuse(entry, error),
-        }
+        Ok(())
     }
 }
 
