@@ -234,7 +234,9 @@ impl From<backup::Error> for Failure {
 
 impl From<CalendarError> for Failure {
     fn from(error: CalendarError) -> Self {
-        Self::new(Exit::Failed, error.to_string()).causes(&error).hint("install the time zone database (tzdata)")
+        Self::new(Exit::Failed, error.to_string())
+            .causes(&error)
+            .hint("a newer larder knows more zones, and so does a newer time zone database (tzdata)")
     }
 }
 

@@ -9,7 +9,7 @@ pub mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp, Zoned};
 
 use crate::format::Time;
@@ -55,7 +55,7 @@ impl Tier {
     }
 }
 
-/// The repository's time zone is not in the time zone database of this machine.
+/// The repository's time zone is neither in the time zone database of this machine nor in the one built in.
 #[derive(Debug, thiserror::Error)]
 #[error("the repository's time zone {zone} is not known on this machine")]
 pub struct CalendarError {
@@ -81,9 +81,10 @@ pub struct Period {
 }
 
 impl Calendar {
-    /// The calendar of a time zone, by its IANA name.
+    /// The calendar of a time zone, by its IANA name. This machine's rules come first, since they may be newer; but a
+    /// repository must not become useless on a machine without them, or with old ones that lack the name.
     pub fn new(zone: &str, week_start: WeekStart) -> Result<Self, CalendarError> {
-        match TimeZone::get(zone) {
+        match TimeZone::get(zone).or_else(|_| TimeZoneDatabase::bundled().get(zone)) {
             Ok(zone) => Ok(Self { zone, week_start }),
             Err(source) => Err(CalendarError { zone: zone.to_owned(), source }),
         }

@@ -29,6 +29,31 @@ fn init_prints_the_recovery_key_once_or_writes_it_into_a_file() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// A small container has no time zones; a repository made elsewhere in Vienna got no snapshot there.
+#[test]
+fn a_machine_without_time_zones_keeps_the_repositorys() {
+    let shell = Shell::bare();
+    // A folder without any zone would be passed over for the system's own.
+    shell.write("zones/Etc/Nowhere", &format!("TZif{}", "\0".repeat(60)));
+    let shell = shell.set("TZDIR", "zones");
+    shell.types("init --timezone Middle/Earth").sees(2, "", "error: *Middle/Earth*\n  hint: use a name such as *");
+    shell.types("init --timezone Pacific/Kiritimati --recovery-file recovery").sees(
+        0,
+        "made repository * at repository\ndays begin in Pacific/Kiritimati, weeks on monday\nthe recovery key *",
+        "",
+    );
+    shell.write("data/one", "one\n");
+    for tags in ["last, daily, weekly, monthly, yearly", "last"] {
+        let tags = format!("snapshot *\n*\n*\ntags: {tags}");
+        shell.types("backup data --host here").sees(0, &tags, "");
+    }
+    shell.types("forget --keep-daily 1").sees(
+        0,
+        "data on here\nkeep * daily (among *\nkeep * last (newest *\nforgot 0 snapshots",
+        "",
+    );
+}
+
 #[test]
 fn a_backup_says_what_it_did_and_the_second_one_how_little_there_was_to_do() {
     let shell = Shell::new();
