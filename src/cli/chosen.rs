@@ -1,10 +1,13 @@
-//! `SNAPSHOT[:PATH]` as it stands on the command line.
+//! Which snapshots are meant: `SNAPSHOT[:PATH]`, and the options that choose among all of them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
+use clap::Args;
+
 use larder::format::record::ListingRoot;
 use larder::ops::select::{self, Forgotten, Selected};
+use larder::ops::snapshots::Filter;
 use larder::repo::Repository;
 
 use crate::cli::report::Failure;
@@ -44,6 +47,28 @@ fn split(text: &OsStr) -> Result<(String, Vec<u8>), Failure> {
     let start = path.iter().take_while(|&&byte| byte == b'/').count();
     let end = path.iter().rev().take_while(|&&byte| byte == b'/').count();
     Ok((snapshot, path[start..path.len().saturating_sub(end).max(start)].to_vec()))
+}
+
+/// Which of all snapshots.
+#[derive(Debug, Args)]
+pub struct Among {
+    /// Only snapshots of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only snapshots of this host
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Only snapshots with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+}
+
+impl Among {
+    /// As the library has it.
+    pub fn filter(&self) -> Filter {
+        let Self { source, host, tag } = self;
+        Filter { source: source.clone(), host: host.clone(), tag: tag.clone(), forgotten: false }
+    }
 }
 
 /// A snapshot without a path: `what` says what for.

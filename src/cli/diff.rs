@@ -1,7 +1,6 @@
 //! `larder diff`
 
 use std::ffi::OsString;
-use std::ops::ControlFlow::{Break, Continue};
 
 use clap::Args;
 use serde::Serialize;
@@ -10,8 +9,8 @@ use larder::format::listing::{Entry, Node};
 use larder::ops::browse::{self, Change};
 
 use crate::cli::chosen::whole;
-use crate::cli::ls::{Lines, kind};
-use crate::cli::output::{JsonPath, Outcome, count, escaped};
+use crate::cli::ls::kind;
+use crate::cli::output::{JsonPath, Lines, Outcome, count, escaped};
 use crate::cli::report::Exit;
 use crate::cli::session::Session;
 
@@ -63,8 +62,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
     let before = whole(&repo, &arguments.before, "diff")?;
     let after = whole(&repo, &arguments.after, "diff")?;
-    let mut lines = Lines::begin(session)?;
-    let mut failed = None;
+    let mut lines = Lines::begin(&mut session.out);
     let mut counts = [0u64; ALL.len()];
     browse::diff(&repo, &before.record.root, &after.record.root, &mut |difference| {
         let (sign, word) = words(difference.change);
@@ -79,18 +77,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         // The root itself has an empty path.
         let name = if difference.path().is_empty() { ".".into() } else { escaped(difference.path()) };
         let folder = if answer.kind == "directory" { "/" } else { "" };
-        match lines.entry(&answer, || format!("{sign} {name}{folder}")) {
-            Ok(()) if lines.is_closed() => Break(()),
-            Ok(()) => Continue(()),
-            Err(failure) => {
-                failed = Some(failure);
-                Break(())
-            }
-        }
+        lines.entry(&answer, || format!("{sign} {name}{folder}"))
     })?;
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
     lines.end()?;
     let parts: Vec<String> = ALL
         .iter()

@@ -1,16 +1,15 @@
 //! `larder find`
 
-use std::ops::ControlFlow::{Break, Continue};
-
 use clap::Args;
 use serde::Serialize;
 
 use larder::id::SnapshotId;
 use larder::ops::browse::{self, Pattern};
-use larder::ops::snapshots::{self, Filter};
+use larder::ops::snapshots;
 
-use crate::cli::ls::{JsonEntry, Lines, json};
-use crate::cli::output::{Outcome, escaped, local_time, plural};
+use crate::cli::chosen::Among;
+use crate::cli::ls::{JsonEntry, json};
+use crate::cli::output::{Lines, Outcome, escaped, local_time, plural};
 use crate::cli::report::Exit;
 use crate::cli::session::Session;
 
@@ -19,15 +18,8 @@ use crate::cli::session::Session;
 pub struct Arguments {
     /// A part of the name, or with `*`, `?` or `[` a glob for all of it; with `/` in it, of the path
     pattern: String,
-    /// Only in snapshots of this source
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
-    /// Only in snapshots of this host
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
-    /// Only in snapshots with this tag
-    #[arg(long, value_name = "TAG")]
-    tag: Option<String>,
+    #[command(flatten)]
+    among: Among,
 }
 
 #[derive(Serialize)]
@@ -41,20 +33,13 @@ struct Answer {
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let pattern = Pattern::new(&arguments.pattern)?;
     let repo = session.open()?;
-    let filter = Filter {
-        source: arguments.source.clone(),
-        host: arguments.host.clone(),
-        tag: arguments.tag.clone(),
-        forgotten: false,
-    };
-    let listing = snapshots::list(&repo, &filter, std::time::Duration::ZERO)?;
+    let listing = snapshots::list(&repo, &arguments.among.filter(), std::time::Duration::ZERO)?;
     let roots: Vec<_> = listing.rows.iter().map(|row| (row.id, row.record.root)).collect();
     let started = |id: &SnapshotId| {
         let row = listing.rows.iter().find(|row| row.id == *id);
         row.map(|row| local_time(row.record.started)).unwrap_or_default()
     };
-    let mut lines = Lines::begin(session)?;
-    let mut failed = None;
+    let mut lines = Lines::begin(&mut session.out);
     let mut shown: Option<(SnapshotId, String)> = None;
     let searched = browse::find(&repo, &roots, &pattern, &mut |id, entry| {
         if shown.as_ref().is_none_or(|shown| shown.0 != *id) {
@@ -62,18 +47,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         }
         let before = shown.as_ref().map_or("", |shown| shown.1.as_str());
         let answer = Answer { snapshot: id.to_string(), entry: json(entry) };
-        match lines.entry(&answer, || format!("{before}  {}", escaped(&entry.path))) {
-            Ok(()) if lines.is_closed() => Break(()),
-            Ok(()) => Continue(()),
-            Err(failure) => {
-                failed = Some(failure);
-                Break(())
-            }
-        }
+        lines.entry(&answer, || format!("{before}  {}", escaped(&entry.path)))
     })?;
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
     lines.end()?;
     session.out.aside(format!("{} in {}", plural(searched.found, "entry"), plural(searched.snapshots, "snapshot")))?;
     for (snapshot, error) in &searched.damaged {

@@ -1,7 +1,6 @@
 //! `larder ls`
 
 use std::ffi::OsString;
-use std::ops::ControlFlow::{Break, Continue};
 
 use clap::Args;
 use serde::Serialize;
@@ -10,8 +9,8 @@ use larder::format::listing::{Entry, Node};
 use larder::ops::browse::{self, Depth};
 
 use crate::cli::chosen::Chosen;
-use crate::cli::output::{Form, JsonPath, Outcome, escaped, local_time, rfc3339, size};
-use crate::cli::report::{Exit, Failure};
+use crate::cli::output::{JsonPath, Lines, Outcome, escaped, local_time, rfc3339, size};
+use crate::cli::report::Exit;
 use crate::cli::session::Session;
 
 /// List what is in a snapshot, or in a folder of it
@@ -33,64 +32,15 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
     let chosen = Chosen::new(&repo, &arguments.what)?;
     let depth = if arguments.recursive { Depth::All } else { Depth::Children };
-    let mut lines = Lines::begin(session)?;
-    let mut failed = None;
+    let mut lines = Lines::begin(&mut session.out);
     let damaged = browse::ls(&repo, chosen.root(), &chosen.path, depth, &mut |entry| {
-        let line = || if arguments.long { long_line(entry) } else { escaped(&entry.path) };
-        match lines.entry(&json(entry), line) {
-            Ok(()) if lines.is_closed() => Break(()),
-            Ok(()) => Continue(()),
-            Err(failure) => {
-                failed = Some(failure);
-                Break(())
-            }
-        }
+        lines.entry(&json(entry), || if arguments.long { long_line(entry) } else { escaped(&entry.path) })
     })?;
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
     lines.end()?;
     for error in &damaged {
         session.out.warning(format!("a part of the listing cannot be read: {error}"));
     }
     Ok(if damaged.is_empty() { Exit::Done } else { Exit::Damage })
-}
-
-/// Entries as lines or as a JSON array, of any number.
-pub struct Lines<'s> {
-    session: &'s mut Session,
-    begun: bool,
-}
-
-impl<'s> Lines<'s> {
-    /// None yet.
-    pub fn begin(session: &'s mut Session) -> Result<Self, Failure> {
-        Ok(Self { session, begun: false })
-    }
-
-    /// Whether nobody reads any more.
-    pub fn is_closed(&self) -> bool {
-        self.session.out.is_closed()
-    }
-
-    /// One more, in the form asked for.
-    pub fn entry(&mut self, json: &impl Serialize, line: impl FnOnce() -> String) -> Result<(), Failure> {
-        let before = if self.begun { ",\n" } else { "[\n" };
-        self.begun = true;
-        match self.session.out.form() {
-            Form::Text => self.session.out.line(line()),
-            Form::Json => self.session.out.json_item(before, json),
-        }
-    }
-
-    /// No more.
-    pub fn end(self) -> Result<(), Failure> {
-        match (self.session.out.form(), self.begun) {
-            (Form::Text, _) => Ok(()),
-            (Form::Json, true) => self.session.out.line("\n]"),
-            (Form::Json, false) => self.session.out.line("[]"),
-        }
-    }
 }
 
 /// An entry in JSON.

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -57,7 +58,7 @@ impl Output {
     }
 
     /// Whether nobody reads any more.
-    pub fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.closed
     }
 
@@ -89,10 +90,11 @@ impl Output {
         if self.voice == Voice::Quiet || self.form == Form::Json { Ok(()) } else { self.line(text) }
     }
 
-    /// How many there were, and the like: on standard error, so that who counts lines counts only the answer.
+    /// How many there were, and the like: on standard error, so that who counts lines counts only the answer. Nothing
+    /// when the reader went away, since then nobody knows how many there are.
     pub fn aside(&mut self, text: impl Display) -> Result<(), Failure> {
         self.flush()?;
-        if self.voice == Voice::Normal && self.form == Form::Text {
+        if !self.closed && self.voice == Voice::Normal && self.form == Form::Text {
             let _ = writeln!(io::stderr(), "{text}");
         }
         Ok(())
@@ -108,8 +110,8 @@ impl Output {
         self.check(result)
     }
 
-    /// Begins, separates and ends the items of a long JSON array, of which none is kept.
-    pub fn json_item(&mut self, before: &str, value: &impl Serialize) -> Result<(), Failure> {
+    /// An item of a JSON array, behind what separates it from the one before.
+    fn json_item(&mut self, before: &str, value: &impl Serialize) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
         }
@@ -137,6 +139,42 @@ impl Output {
         }
         let result = self.stdout.flush();
         self.check(result)
+    }
+}
+
+/// Items as lines or as a JSON array, of any number, of which none is kept.
+pub struct Lines<'o> {
+    out: &'o mut Output,
+    begun: bool,
+    failed: Option<Failure>,
+}
+
+impl<'o> Lines<'o> {
+    /// None yet.
+    pub fn begin(out: &'o mut Output) -> Self {
+        Self { out, begun: false, failed: None }
+    }
+
+    /// One more, in the form asked for. `Break`: no more can be written, because nobody reads or something failed.
+    pub fn entry(&mut self, json: &impl Serialize, line: impl FnOnce() -> String) -> ControlFlow<()> {
+        let before = if self.begun { ",\n" } else { "[\n" };
+        self.begun = true;
+        let written = match self.out.form() {
+            Form::Text => self.out.line(line()),
+            Form::Json => self.out.json_item(before, json),
+        };
+        self.failed = self.failed.take().or(written.err());
+        if self.failed.is_some() || self.out.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// No more. What failed is said here.
+    pub fn end(self) -> Result<(), Failure> {
+        match (self.failed, self.out.form(), self.begun) {
+            (Some(failure), _, _) => Err(failure),
+            (None, Form::Text, _) => Ok(()),
+            (None, Form::Json, true) => self.out.line("\n]"),
+            (None, Form::Json, false) => self.out.line("[]"),
+        }
     }
 }
 

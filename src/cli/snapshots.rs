@@ -6,6 +6,7 @@ use serde::Serialize;
 use larder::ops::prune;
 use larder::ops::snapshots::{self, Filter, Row};
 
+use crate::cli::chosen::Among;
 use crate::cli::duration::Length;
 use crate::cli::output::{self, Align, Form, JsonPaths, Outcome, Table, count, plural, size};
 use crate::cli::report::{Exit, Failure};
@@ -14,15 +15,8 @@ use crate::cli::session::Session;
 /// List snapshots, oldest first
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only of this source
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
-    /// Only of this host
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
-    /// Only with this tag
-    #[arg(long, value_name = "TAG")]
-    tag: Option<String>,
+    #[command(flatten)]
+    among: Among,
     /// Those that no tag holds any more, and how long `larder tag` can still bring them back
     #[arg(long)]
     forgotten: bool,
@@ -73,12 +67,7 @@ struct Forgotten {
 /// Lists them.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
-    let filter = Filter {
-        source: arguments.source.clone(),
-        host: arguments.host.clone(),
-        tag: arguments.tag.clone(),
-        forgotten: arguments.forgotten,
-    };
+    let filter = Filter { forgotten: arguments.forgotten, ..arguments.among.filter() };
     let grace = arguments.grace.map_or(prune::Options::GRACE, Length::duration);
     let listing = snapshots::list(&repo, &filter, grace)?;
     match session.out.form() {

@@ -55,20 +55,21 @@ impl Unfinished {
 
 /// Writes a stretch of content that was taken from elsewhere. The caller holds the file's lock.
 pub fn add(context: &Context<'_>, slot: &FileSlot, work: &mut Work, content_at: u64, bytes: &[u8]) -> io::Result<()> {
-    let fd = match &work.temp {
-        Some(temp) => {
-            let (folder, _) = context.root()?.parent_of(context.below(&slot.entry.path))?;
-            reopen_file_temp(&*folder, &temp.name, temp.identity)?
-        }
-        None => {
-            let unfinished = create(context, slot)?;
-            work.temp = Some(unfinished.keep()?);
-            unfinished.fd
-        }
-    };
+    let fd = begin_or_go_on(context, slot, work)?;
     let mut stretches = Vec::new();
     slot.layout.pieces(content_at, bytes.len(), &mut |at, part| stretches.push((at, &bytes[part])));
     write_stretches(&fd, &stretches)
+}
+
+/// The unfinished file. The caller holds its lock.
+fn begin_or_go_on(context: &Context<'_>, slot: &FileSlot, work: &mut Work) -> io::Result<OwnedFd> {
+    if let Some(temp) = &work.temp {
+        let (folder, _) = context.root()?.parent_of(context.below(&slot.entry.path))?;
+        return reopen_file_temp(&*folder, &temp.name, temp.identity);
+    }
+    let unfinished = create(context, slot)?;
+    work.temp = Some(unfinished.keep()?);
+    Ok(unfinished.fd)
 }
 
 /// Finishes a file whose last byte is written.
@@ -179,17 +180,7 @@ impl OpenFiles {
         if let Some(fd) = self.get(slot.ordinal) {
             return Ok(fd);
         }
-        let fd = match &work.temp {
-            Some(temp) => {
-                let (folder, _) = context.root()?.parent_of(context.below(&slot.entry.path))?;
-                reopen_file_temp(&*folder, &temp.name, temp.identity)?
-            }
-            None => {
-                let unfinished = create(context, slot)?;
-                work.temp = Some(unfinished.keep()?);
-                unfinished.fd
-            }
-        };
+        let fd = begin_or_go_on(context, slot, &mut work)?;
         let fd = Arc::new(fd);
         let mut recent = self.recent();
         recent.truncate(self.limit.saturating_sub(1));

@@ -1,8 +1,9 @@
 //! Looking into snapshots.
 
-use std::fs;
+use std::fs::{self, File};
+use std::process::Stdio;
 
-use super::Shell;
+use super::{Shell, seen};
 
 #[test]
 fn ls_shows_a_folder_everything_or_one_file() {
@@ -46,4 +47,27 @@ fn diff_tells_content_from_metadata() {
          M one",
         "1 added, 1 removed, 1 content, 2 metadata, 1 type",
     );
+}
+
+/// `larder find x | head -1` is no error; `larder find x > list` on a full disk is one. More than any buffer holds, so
+/// that both happen in the middle.
+#[test]
+fn who_stops_reading_ends_a_listing_and_a_full_disk_fails_it() {
+    let shell = Shell::new();
+    shell.write("data/first", "");
+    shell.types("backup data --quiet").sees(0, "", "");
+    let first = shell.id("");
+    (0..900).for_each(|n| shell.write(&format!("data/{}{n}", "name".repeat(40)), ""));
+    shell.types("backup data --quiet").sees(0, "", "");
+    let diff = format!("diff {first} latest");
+    for line in ["ls latest", "find name", &diff] {
+        for line in [line.to_owned(), format!("{line} --json")] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            seen(&line, shell.command(&line).stdout(writer).output().unwrap()).sees(0, "", "");
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            let failed = seen(&line, shell.command(&line).stdout(Stdio::from(full)).output().unwrap());
+            failed.sees(1, "", "error: cannot write to standard output: *No space left*");
+        }
+    }
 }
