@@ -1,9 +1,16 @@
 //! What can happen to an object, and the objects it can happen to.
 
+use std::ops::Range;
+
 use larder::crypto::keys::{Keys, RootKey};
 use larder::crypto::secret::Secret;
+use larder::format::Kind;
+use larder::format::listing::Node;
 use larder::format::objects::{self, Config, SIGNATURE_DOMAIN};
+use larder::format::packs::{PREAMBLE_BYTES, Preamble};
 use larder::id::RepositoryId;
+use larder::repo::catalog::Catalog;
+use larder::repo::listing::{self, Chunks};
 use larder::repo::slots::{Credential, lock_root, store_slot};
 use larder::storage::memory::{Image, Memory, Object};
 use larder::storage::{ObjectName, Storage};
@@ -151,8 +158,8 @@ impl Harmed {
             Damage::Halve => harmed.put(&object, &bytes[..bytes.len() / 2]),
             Damage::LoseLastByte => harmed.put(&object, &bytes[..bytes.len() - 1]),
             Damage::FlipFirst => harmed.flip(&object, 0),
-            Damage::FlipMiddle => harmed.flip(&object, bytes.len() / 2),
-            Damage::FlipLast => harmed.flip(&object, bytes.len() - 1),
+            Damage::FlipMiddle => harmed.flip(&object, middle(&part_to_flip(made, target, bytes.len()))),
+            Damage::FlipLast => harmed.flip(&object, part_to_flip(made, target, bytes.len()).end - 1),
             Damage::Zero => harmed.put(&object, &vec![0; bytes.len()]),
             Damage::Append => harmed.put(&object, &[&bytes[..], b"more"].concat()),
             Damage::Foreign => harmed.put(&object, &counterpart(&others.foreign, made, target)),
@@ -202,6 +209,32 @@ fn find(made: &Made, target: Target) -> ObjectName {
         Target::DataPack => made.packs[0][0].clone(),
         Target::TreePack => made.packs.last().unwrap()[1].clone(),
     }
+}
+
+/// What the later flips are to hit: of a data pack the block that holds the first note, which every backup shares.
+/// Keys are random, so chance decides which chunks the middle and the end of a pack hold.
+fn part_to_flip(made: &Made, target: Target, len: usize) -> Range<usize> {
+    if target != Target::DataPack {
+        return 0..len;
+    }
+    let memory = memory_of(&made.image);
+    let repo = open_memory(&memory, None).unwrap();
+    Catalog::survey(&repo).unwrap();
+    let record = repo.record(repo.state().snapshot(&made.live[0].0).unwrap()).unwrap();
+    let note = listing::find(&repo, &record.root, b"notes/2024/note-00.txt").unwrap().unwrap();
+    let Node::File { content, .. } = note.node else { panic!("a note is a file") };
+    let chunk = Chunks::new(&repo, &content).next().unwrap().unwrap();
+    let location = repo.locate(Kind::Data, &chunk.id).unwrap();
+    let directory = repo.index().directory(location.pack).unwrap();
+    let block = &directory.blocks[location.block as usize];
+    let object = &made.image[&find(made, target)].bytes;
+    let blocks_at = PREAMBLE_BYTES + Preamble::decode(object).unwrap().directory_bytes as usize;
+    let start = blocks_at + block.offset as usize;
+    start..start + block.sealed_bytes as usize
+}
+
+fn middle(part: &Range<usize>) -> usize {
+    part.start.midpoint(part.end)
 }
 
 /// The slot of the key file that the tests open with.

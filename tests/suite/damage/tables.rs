@@ -171,8 +171,8 @@ fn data_pack() {
         halve      .. nn nn nn pp pp xx
         shorten    .. nn nn nn pp pp xx
         flip-first .. in nn nn .p .p .x
-        flip-mid   .. ?? .. nn pp pp ..
-        flip-last  .. ?? .. nn pp pp ..
+        flip-mid   .. ii .. nn pp pp ..
+        flip-last  .. ii .. nn pp pp ..
         swap       .. nn nn nn p. pp xx
         zero       .. in nn nn pp pp .x
         foreign    .. nn nn nn pp pp xx
