@@ -102,7 +102,15 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let plan =
         if arguments.dry_run { forget::plan(&repo, &what)? } else { forget::apply(&repo, &what, session::now())? };
     show(session, arguments, &plan, &names)?;
-    Ok(Exit::Done)
+    for problem in &repo.state().problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
+    for (snapshot, reason) in &plan.unreadable {
+        let id = snapshot.short();
+        session.out.warning(format!("snapshot {id} stays as it is: {reason}; larder forget {id} forgets it by name"));
+    }
+    let sound = plan.unreadable.is_empty() && repo.state().problems.is_empty();
+    Ok(if sound { Exit::Done } else { Exit::Damage })
 }
 
 fn policy(arguments: &Arguments) -> Option<Policy> {
@@ -121,7 +129,7 @@ fn policy(arguments: &Arguments) -> Option<Policy> {
 }
 
 fn ids(repo: &Repository, texts: &[String]) -> Result<Vec<SnapshotId>, Failure> {
-    let id = |text: &String| Ok(select::snapshot(repo, text, Forgotten::Refuse)?.snapshot.id);
+    let id = |text: &String| Ok(select::named(repo, text, Forgotten::Refuse)?.id);
     texts.iter().map(id).collect()
 }
 

@@ -35,8 +35,7 @@ struct Answer<'a> {
 /// Sets and takes them.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
-    let selected = select::snapshot(&repo, &arguments.snapshot, Forgotten::Allow)?;
-    let id = selected.snapshot.id;
+    let id = select::named(&repo, &arguments.snapshot, Forgotten::Allow)?.id;
     let report = tag::run(&repo, id, &arguments.add, &arguments.remove, session::now())?;
     let out = &mut session.out;
     if out.form() == Form::Json {

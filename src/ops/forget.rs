@@ -2,7 +2,8 @@
 //! its packs it can come back (`ops::tag`).
 //!
 //! Promise: one log entry (more only if that one would be too long), computed against the head it follows; the newest
-//! complete snapshot of a series stays.
+//! complete snapshot of a series stays. A snapshot whose record cannot be read cannot be restored, so it never stands in
+//! for one that can: a policy leaves it alone and gives it no place, and by name it counts as incomplete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,6 +72,8 @@ pub struct SeriesPlan {
 pub struct Plan {
     /// One for each series, in the order of their first snapshots.
     pub series: Vec<SeriesPlan>,
+    /// Snapshots that the policy may be for and that were not judged, because their records cannot be read; and why.
+    pub unreadable: Vec<(SnapshotId, String)>,
 }
 
 impl Plan {
@@ -138,7 +141,7 @@ fn plan_at(repo: &Repository, state: &State, what: &What) -> Result<Plan, Error>
     let calendar = Calendar::new(&repo.config().time_zone, repo.config().week_start)?;
     match what {
         What::Policy { policy, source } => plan_policy(repo, state, policy, source.as_deref(), &calendar),
-        What::Ids(ids) => plan_named(state, ids, &calendar),
+        What::Ids(ids) => plan_named(repo, state, ids, &calendar),
     }
 }
 
@@ -152,25 +155,36 @@ fn plan_policy(
     let mut plan = Plan::default();
     let mut known = BTreeSet::new();
     for (series, snapshots) in series_of(state) {
-        if let Some(source) = source {
-            let name = source_of(repo, &snapshots)?;
-            let is_another = name != source;
-            known.insert(name);
-            if is_another {
-                continue;
+        let (mut readable, mut unreadable, mut name) = (Vec::new(), Vec::new(), None);
+        for snapshot in snapshots {
+            match repo.record(snapshot) {
+                Ok(record) => {
+                    name.get_or_insert(record.source);
+                    readable.push(Taken::from(snapshot));
+                }
+                Err(error) => unreadable.push((snapshot.id, error.to_string())),
             }
         }
-        plan.series.push(SeriesPlan { series, verdicts: judge(&taken(&snapshots), policy, calendar) });
+        // One readable record is enough: all of a series name the same source. Without any, it may be this one.
+        let is_another = source.zip(name.as_ref()).is_some_and(|(source, name)| name != source);
+        known.extend(name);
+        if is_another {
+            continue;
+        }
+        plan.unreadable.extend(unreadable);
+        if !readable.is_empty() {
+            plan.series.push(SeriesPlan { series, verdicts: judge(&readable, policy, calendar) });
+        }
     }
     match source {
-        Some(source) if plan.series.is_empty() => {
+        Some(source) if plan.series.is_empty() && plan.unreadable.is_empty() => {
             Err(Error::UnknownSource { source_name: source.to_owned(), known: known.into_iter().collect() })
         }
         _ => Ok(plan),
     }
 }
 
-fn plan_named(state: &State, ids: &[SnapshotId], calendar: &Calendar) -> Result<Plan, Error> {
+fn plan_named(repo: &Repository, state: &State, ids: &[SnapshotId], calendar: &Calendar) -> Result<Plan, Error> {
     for id in ids {
         match state.snapshot(id) {
             None => return Err(RepoError::NoSnapshot(*id).into()),
@@ -181,16 +195,19 @@ fn plan_named(state: &State, ids: &[SnapshotId], calendar: &Calendar) -> Result<
     let named: BTreeSet<SnapshotId> = ids.iter().copied().collect();
     let mut plan = Plan::default();
     for (series, snapshots) in series_of(state) {
-        let verdicts = judge_named(&taken(&snapshots), &named, calendar)?;
-        if !verdicts.is_empty() {
-            plan.series.push(SeriesPlan { series, verdicts });
+        if snapshots.iter().any(|snapshot| named.contains(&snapshot.id)) {
+            let taken: Vec<Taken> = snapshots.iter().map(|snapshot| taken(repo, snapshot)).collect();
+            plan.series.push(SeriesPlan { series, verdicts: judge_named(&taken, &named, calendar)? });
         }
     }
     Ok(plan)
 }
 
-fn taken(snapshots: &[&Snapshot]) -> Vec<Taken> {
-    snapshots.iter().map(|snapshot| Taken::from(*snapshot)).collect()
+/// A snapshot as retention sees it; one whose record cannot be read counts as incomplete, so that no place is handed to
+/// it, and it can go even when it is the newest.
+pub fn taken(repo: &Repository, snapshot: &Snapshot) -> Taken {
+    let taken = Taken::from(snapshot);
+    Taken { complete: taken.complete && repo.record(snapshot).is_ok(), ..taken }
 }
 
 /// The live snapshots of each series, series in the order of their first snapshots.
@@ -205,18 +222,6 @@ fn series_of(state: &State) -> Vec<(SeriesId, Vec<&Snapshot>)> {
         series[at].1.push(snapshot);
     }
     series
-}
-
-/// The source of a series. One readable record is enough: all of a series name the same.
-fn source_of(repo: &Repository, snapshots: &[&Snapshot]) -> Result<String, RepoError> {
-    let mut failure = RepoError::Worker;
-    for snapshot in snapshots {
-        match repo.record(snapshot) {
-            Ok(record) => return Ok(record.source),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::format::Kind;
+use crate::format::log::SnapshotAction;
 use crate::ops::history::{Backup, DAY, HOUR, History, at};
 use crate::ops::retention::verdict::{Reason, Rule};
 
@@ -109,4 +110,55 @@ fn what_others_appended_is_seen() {
     let other = history.another();
     let ids = history.back_up_at(&[0, HOUR]);
     assert_eq!(plan(&other.repo, &policy(Policy::NOTHING, None)).unwrap().forgotten().collect::<Vec<_>>(), ids[..1]);
+}
+
+/// A snapshot of this source, complete and newer than the rest, whose record nobody can read.
+fn unreadable(history: &History, source: &str, id: u8) -> SnapshotId {
+    let snapshot = SnapshotId::new([id; 32]);
+    let action = SnapshotAction {
+        snapshot,
+        series: history.repo.keys().series_id(source, "here"),
+        started: at(DAY),
+        complete: true,
+        tags: vec!["last".into()],
+        packs: Vec::new(),
+        rescue: Vec::new(),
+        record: vec![1, 2, 3],
+    };
+    history.append(at(DAY), &Action::Snapshot(action));
+    snapshot
+}
+
+/// A policy for one source gave up because of another one; and one without a source kept what nobody could restore any
+/// more, instead of what everybody could.
+#[test]
+fn what_cannot_be_read_is_left_alone_and_takes_no_place() {
+    let history = History::new();
+    let ids = history.back_up_at(&[0, HOUR, 2 * HOUR]);
+    let db = history.back_up(&Backup { source: "db", ..Backup::default() });
+    let in_files = unreadable(&history, "files", 8);
+    let alone = unreadable(&history, "lost", 9);
+    let what = |source| policy(Policy { last: 1, ..Policy::NOTHING }, source);
+    let unread = |plan: &Plan| plan.unreadable.iter().map(|found| found.0).collect::<Vec<_>>();
+    // Nobody can tell whether the series without a readable record is the one that is meant.
+    let planned = plan(&history.repo, &what(Some("db"))).unwrap();
+    assert_eq!((planned.series.len(), planned.forgotten().count(), unread(&planned)), (1, 0, vec![alone]));
+    let planned = plan(&history.repo, &what(Some("lost"))).unwrap();
+    assert_eq!((planned.series.len(), unread(&planned)), (0, vec![alone]));
+    let applied = apply(&history.repo, &what(None), at(2 * DAY)).unwrap();
+    assert_eq!((applied.forgotten().collect::<Vec<_>>(), unread(&applied)), (ids[..2].to_vec(), vec![in_files, alone]));
+    assert_eq!([ids[2], db, in_files, alone].map(|id| history.tags(id)), ["last", "last", "last", "last"]);
+}
+
+#[test]
+fn what_cannot_be_read_goes_by_name_and_inherits_nothing() {
+    let history = History::new();
+    let ids = history.back_up_at(&[0, HOUR]);
+    let bad = unreadable(&history, "files", 8);
+    let refused = apply(&history.repo, &What::Ids(vec![ids[1]]), at(2 * DAY)).unwrap_err();
+    assert!(matches!(refused, Error::AlwaysStays(AlwaysStays { snapshot }) if snapshot == ids[1]));
+    apply(&history.repo, &What::Ids(vec![ids[0]]), at(2 * DAY)).unwrap();
+    assert_eq!([ids[0], ids[1], bad].map(|id| history.tags(id)), ["", ALL, "last"]);
+    apply(&history.repo, &What::Ids(vec![bad]), at(2 * DAY)).unwrap();
+    assert_eq!(history.tags(bad), "");
 }

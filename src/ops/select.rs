@@ -98,15 +98,22 @@ fn path_begins(text: &str) -> Option<usize> {
     end.map_or(Some(first), |end| (end < text.len()).then_some(end))
 }
 
-/// Finds `latest`, `SOURCE@latest`, or the snapshot whose id begins so.
+/// Finds `latest`, `SOURCE@latest`, or the snapshot whose id begins so, and reads its record.
 pub fn snapshot(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<Selected, Error> {
+    let snapshot = named(repo, text, forgotten)?;
+    let record = repo.record(&snapshot)?;
+    Ok(Selected { snapshot, record })
+}
+
+/// The same without its record, which may be damaged: for what changes only the log.
+pub fn named(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<Snapshot, Error> {
     let state = repo.state();
     let found = match text.strip_suffix(AT_LATEST) {
         Some(source) => latest_of(repo, &state, source)?,
         None if text == LATEST => state.live().next_back().ok_or(Error::NoneYet)?,
         None => by_prefix(&state, text, forgotten)?,
     };
-    Ok(Selected { snapshot: found.clone(), record: repo.record(found)? })
+    Ok(found.clone())
 }
 
 fn is_prefix(text: &str) -> bool {

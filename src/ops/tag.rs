@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::format::Time;
 use crate::format::log::{Action, TAGS_MAX, TagAction, TagChange, tag_allowed};
 use crate::id::{PackId, SnapshotId};
-use crate::ops::forget::changes;
+use crate::ops::forget::{changes, taken};
 use crate::ops::rescue::packs_of;
 use crate::ops::retention::verdict::Verdict;
 use crate::ops::retention::{Calendar, CalendarError, TIERS, Taken, Tier, judge_named};
@@ -118,7 +118,7 @@ pub fn run(
 fn forgetting(repo: &Repository, state: &State, snapshot: &Snapshot) -> Result<Vec<Verdict>, Error> {
     let calendar = Calendar::new(&repo.config().time_zone, repo.config().week_start)?;
     let series = state.live().filter(|other| other.series == snapshot.series);
-    let taken: Vec<Taken> = series.map(Taken::from).collect();
+    let taken: Vec<Taken> = series.map(|other| taken(repo, other)).collect();
     let named = BTreeSet::from([snapshot.id]);
     judge_named(&taken, &named, &calendar).map_err(|stays| Error::AlwaysStays { snapshot: stays.snapshot })
 }

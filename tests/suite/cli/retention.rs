@@ -1,5 +1,8 @@
 //! Tags, forgetting, and pruning.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::Shell;
 
 fn two_days() -> (Shell, String, String) {
@@ -94,4 +97,22 @@ fn what_is_forgotten_can_come_back_until_it_is_pruned() {
     shell.types(&format!("restore {second} --to back --quiet")).sees(0, "", "");
     assert_eq!(shell.read("back/one"), "another one\n");
     shell.types("check --read-data --quiet").sees(0, "", "");
+}
+
+#[test]
+fn forgetting_says_what_of_the_log_it_could_not_read() {
+    let (shell, _, _) = two_days();
+    fs::remove_dir_all(shell.path("cache")).unwrap();
+    let entry = shell.path("repository/log/0000000000000001");
+    let mut bytes = fs::read(&entry).unwrap();
+    bytes[100] ^= 1;
+    fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&entry, bytes).unwrap();
+    shell.types("forget --keep-last 1").sees(
+        4,
+        "data on here
+           keep * last *
+         forgot 0 snapshots",
+        "warning: log entry 1: *",
+    );
 }
