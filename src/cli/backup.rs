@@ -10,9 +10,9 @@ use clap::Args;
 use serde::Serialize;
 
 use larder::format::listing::Owner;
-use larder::format::log::{TAG_BYTES_MAX, TAGS_MAX, tag_allowed};
 use larder::format::record::{Counts, TEXT_BYTES_MAX};
 use larder::ops::backup::{self, Mode, Options, Report};
+use larder::ops::tag;
 use larder::posix::owners::OwnerNames;
 use larder::repo::Repository;
 use larder::source::command::CommandSource;
@@ -116,7 +116,7 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     if source.is_empty() || host.is_empty() {
         return Err(Failure::usage("neither --source nor --host may be empty"));
     }
-    check_tags(&arguments.tags)?;
+    tag::check(&arguments.tags)?;
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     Ok(Options {
         source,
@@ -128,18 +128,6 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::Store },
         threads: session::threads(),
     })
-}
-
-/// Whether these can be tags.
-pub fn check_tags(tags: &[String]) -> Result<(), Failure> {
-    if tags.len() as u64 > TAGS_MAX / 2 {
-        return Err(Failure::usage(format!("a snapshot has {} tags at most", TAGS_MAX / 2)));
-    }
-    match tags.iter().find(|tag| !tag_allowed(tag)) {
-        Some(tag) => Err(Failure::usage(format!("{tag:?} cannot be a tag"))
-            .hint(format!("a tag has 1 to {TAG_BYTES_MAX} bytes, and neither spaces nor commas"))),
-        None => Ok(()),
-    }
 }
 
 /// The name of the series, when none is given: what the paths are called.

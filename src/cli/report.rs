@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use larder::format::log::TAG_BYTES_MAX;
 use larder::ops::backup;
 use larder::ops::browse;
 use larder::ops::cat;
@@ -321,9 +322,12 @@ impl From<tag::Error> for Failure {
         let message = error.to_string();
         match error {
             tag::Error::Repo(error) => error.into(),
-            tag::Error::BadTag { .. } => Self::usage(message),
+            tag::Error::BadTag { .. } => Self::usage(message)
+                .hint(format!("a tag has 1 to {TAG_BYTES_MAX} bytes, and neither spaces nor commas")),
             tag::Error::Calendar(error) => error.into(),
-            tag::Error::TooMany => Self::new(Exit::Failed, message),
+            tag::Error::TooMany => {
+                Self::usage(message).hint("leave some out, or take some away: larder tag SNAPSHOT --remove TAG")
+            }
             tag::Error::AlwaysStays { .. } => Self::new(Exit::Failed, message).hint(STAYS),
             tag::Error::Gone { .. } => {
                 Self::new(Exit::Failed, message).hint("larder snapshots --forgotten lists what can still come back")

@@ -28,7 +28,7 @@ pub enum Error {
     #[error(transparent)]
     Repo(#[from] RepoError),
     /// Not a tag.
-    #[error("{tag:?} cannot be a tag: letters, digits and signs without spaces or commas, at most 128 bytes")]
+    #[error("{tag:?} cannot be a tag")]
     BadTag {
         /// What was given.
         tag: String,
@@ -68,6 +68,20 @@ pub struct Report {
     pub handed_on: Vec<(SnapshotId, Vec<String>)>,
 }
 
+/// Whether a snapshot can have all these tags.
+pub fn check<'t>(tags: impl IntoIterator<Item = &'t String>) -> Result<(), Error> {
+    let mut own = BTreeSet::new();
+    for tag in tags {
+        if !tag_allowed(tag) {
+            return Err(Error::BadTag { tag: tag.clone() });
+        }
+        if Tier::of_tag(tag).is_none() {
+            own.insert(tag);
+        }
+    }
+    if own.len() > OWN_TAGS_MAX { Err(Error::TooMany) } else { Ok(()) }
+}
+
 /// Adds and removes tags of a snapshot. One that is named both ways is added.
 pub fn run(
     repo: &Repository,
@@ -76,9 +90,7 @@ pub fn run(
     remove: &[String],
     now: Time,
 ) -> Result<Report, Error> {
-    if let Some(tag) = add.iter().find(|tag| !tag_allowed(tag)) {
-        return Err(Error::BadTag { tag: tag.clone() });
-    }
+    check(add)?;
     repo.refresh()?;
     let mut report = Report::default();
     let mut needed = None;
@@ -92,9 +104,7 @@ pub fn run(
         let mut after = before.tags.clone();
         after.retain(|tag| !change.remove.contains(tag));
         after.extend(change.add.iter().cloned());
-        if after.iter().filter(|tag| Tier::of_tag(tag).is_none()).count() > OWN_TAGS_MAX {
-            return Err(Error::TooMany);
-        }
+        check(&after)?;
         if after.is_empty() {
             let verdicts = forgetting(repo, state, before)?;
             let heirs = verdicts.iter().filter(|verdict| !verdict.gains.is_empty());

@@ -243,7 +243,7 @@ fn names_patterns_tags_and_durations_that_mean_nothing_are_usage_errors() {
         ("find '['", "error: bad pattern \"[\": *"),
         ("backup --stdin ../dump", "error: \"../dump\" cannot be the name of an entry: *"),
         ("backup data --tag 'two words'", "error: \"two words\" cannot be a tag\n  hint: *"),
-        ("tag latest --add 'a,b'", "error: \"a,b\" cannot be a tag: *"),
+        ("tag latest --add 'a,b'", "error: \"a,b\" cannot be a tag\n  hint: *"),
         ("prune --grace soon", "error: invalid value 'soon' for '--grace <DURATION>': *\n*\n*"),
         ("prune --max-unused 120", "error: invalid value '120' for *\n*\n*"),
         ("check --read-data=3/2", "error: invalid value '3/2' for *\n*\n*"),

@@ -30,6 +30,19 @@ fn tags_are_set_and_taken() {
     );
 }
 
+/// `backup` once refused the 33rd tag that `tag` allowed.
+#[test]
+fn a_snapshot_can_have_as_many_tags_from_the_start_as_later() {
+    let shell = Shell::with_snapshot();
+    let words = |option: &str, count: usize| (0..count).map(|n| format!(" --{option} t{n}")).collect::<String>();
+    let full = "error: a snapshot has at most 59 tags of one's own\n  hint: leave some out, *";
+    shell.types(&format!("backup data{}", words("tag", 60))).sees(2, "", full);
+    shell.types(&format!("tag latest{}", words("add", 60))).sees(2, "", full);
+    shell.types(&format!("backup data --quiet --tag daily --tag t0{}", words("tag", 59))).sees(0, "", "");
+    shell.types("tag latest --add one-more").sees(2, "", full);
+    shell.types("tag latest --add one-more --remove t0 --quiet").sees(0, "", "");
+}
+
 #[test]
 fn a_policy_says_for_each_snapshot_which_rule_kept_or_dropped_it() {
     let (shell, _, _) = two_days();
