@@ -1,16 +1,19 @@
 //! Which snapshots are meant: `SNAPSHOT[:PATH]`, and the options that choose among all of them.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use clap::Args;
 
 use larder::format::record::ListingRoot;
+use larder::ops::diff::Subtree;
 use larder::ops::select::{self, Forgotten, Selected};
 use larder::ops::snapshots::Filter;
 use larder::repo::Repository;
+use larder::repo::listing::find;
 
-use crate::cli::report::Failure;
+use crate::cli::output::escaped;
+use crate::cli::report::{Failure, no_such_path};
 
 /// A snapshot, and a path in it: empty for all of it.
 pub struct Chosen {
@@ -25,6 +28,20 @@ impl Chosen {
     pub fn new(repo: &Repository, text: &OsStr) -> Result<Self, Failure> {
         let (snapshot, path) = split(text)?;
         Ok(Self { selected: select::snapshot(repo, &snapshot, Forgotten::Refuse)?, path })
+    }
+
+    /// Makes sure that the path is there.
+    pub fn found(self, repo: &Repository) -> Result<Self, Failure> {
+        repo.catch_up()?;
+        if self.path.is_empty() || find(repo, self.root(), &self.path)?.is_some() {
+            return Ok(self);
+        }
+        Err(no_such_path(format!("{} is not in snapshot {}", escaped(&self.path), self.selected.snapshot.id.short())))
+    }
+
+    /// What is at the path.
+    pub fn subtree(&self) -> Subtree<'_> {
+        Subtree { root: self.root(), path: &self.path }
     }
 
     /// Its listing.
@@ -68,15 +85,5 @@ impl Among {
     pub fn filter(&self) -> Filter {
         let Self { source, host, tag } = self;
         Filter { source: source.clone(), host: host.clone(), tag: tag.clone(), forgotten: false }
-    }
-}
-
-/// A snapshot without a path: `what` says what for.
-pub fn whole(repo: &Repository, text: &OsString, what: &str) -> Result<Selected, Failure> {
-    let chosen = Chosen::new(repo, text)?;
-    if chosen.path.is_empty() {
-        Ok(chosen.selected)
-    } else {
-        Err(Failure::usage(format!("{what} takes a snapshot without a path")))
     }
 }

@@ -6,22 +6,24 @@ use clap::Args;
 use serde::Serialize;
 
 use larder::format::listing::{Entry, Node};
-use larder::ops::browse::{self, Change};
+use larder::ops::diff::{self, Change};
 
-use crate::cli::chosen::whole;
+use crate::cli::chosen::Chosen;
 use crate::cli::ls::kind;
 use crate::cli::output::{JsonPath, Lines, Outcome, count, escaped};
 use crate::cli::report::Exit;
 use crate::cli::session::Session;
 
 /// Show what differs between two snapshots: + added, - removed, M content, m metadata, T type
+///
+/// If two different folders are compared, paths are shown as seen from these.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The earlier snapshot
-    #[arg(value_name = "A")]
+    /// The earlier snapshot, or a path in it
+    #[arg(value_name = "A[:PATH]")]
     before: OsString,
-    /// The later snapshot
-    #[arg(value_name = "B")]
+    /// The later snapshot, or a path in it
+    #[arg(value_name = "B[:PATH]")]
     after: OsString,
 }
 
@@ -57,25 +59,32 @@ fn bytes(entry: Option<&Entry>) -> Option<u64> {
     }
 }
 
+fn joined(above: &[u8], path: &[u8]) -> Vec<u8> {
+    let slash: &[u8] = if above.is_empty() || path.is_empty() { b"" } else { b"/" };
+    [above, slash, path].concat()
+}
+
 /// Shows it.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
-    let before = whole(&repo, &arguments.before, "diff")?;
-    let after = whole(&repo, &arguments.after, "diff")?;
+    let before = Chosen::new(&repo, &arguments.before)?.found(&repo)?;
+    let after = Chosen::new(&repo, &arguments.after)?.found(&repo)?;
+    let above = if before.path == after.path { before.path.as_slice() } else { b"" };
     let mut lines = Lines::begin(&mut session.out);
     let mut counts = [0u64; ALL.len()];
-    browse::diff(&repo, &before.record.root, &after.record.root, &mut |difference| {
+    diff::diff(&repo, before.subtree(), after.subtree(), &mut |difference| {
+        let path = joined(above, difference.path());
         let (sign, word) = words(difference.change);
         counts[ALL.iter().position(|change| *change == difference.change).unwrap_or(0)] += 1;
         let answer = Answer {
             change: word,
-            path: JsonPath::from(difference.path()),
+            path: JsonPath::from(path.as_slice()),
             kind: difference.after.or(difference.before).map_or("", |entry| kind(&entry.node)),
             bytes_before: bytes(difference.before),
             bytes_after: bytes(difference.after),
         };
         // The root itself has an empty path.
-        let name = if difference.path().is_empty() { ".".into() } else { escaped(difference.path()) };
+        let name = if path.is_empty() { ".".into() } else { escaped(&path) };
         let folder = if answer.kind == "directory" { "/" } else { "" };
         lines.entry(&answer, || format!("{sign} {name}{folder}"))
     })?;

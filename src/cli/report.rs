@@ -269,7 +269,8 @@ fn unknown_source(failure: Failure, known: &[String]) -> Failure {
     failure.hint(format!("there are {}", names.join(", ")))
 }
 
-fn no_such_path(message: String) -> Failure {
+/// A path that a snapshot does not have.
+pub fn no_such_path(message: String) -> Failure {
     Failure::new(Exit::Failed, message).hint("larder ls SNAPSHOT shows what is in it, larder find NAME where a file is")
 }
 

@@ -1,19 +1,14 @@
-use std::collections::BTreeMap;
-
-use proptest::prelude::{Strategy, any, prop};
-use proptest::{prop_assert_eq, proptest};
-
 use super::*;
 use crate::format::Time;
 use crate::format::content::Content;
-use crate::format::listing::Owner;
+use crate::format::listing::{Owner, compare_paths};
 use crate::ops::sample::Sample;
 use crate::repo::catalog::Catalog;
 use crate::repo::listing::ListingWriter;
 use crate::repo::write::{Mode, Writer};
 
 /// An entry of a path: a folder if it ends in a slash, else an empty file. `mode` tells versions apart.
-fn entry(path: &str, mode: u32) -> Entry {
+pub fn entry(path: &str, mode: u32) -> Entry {
     let node = match path.ends_with('/') {
         true => Node::Directory,
         false => Node::File { bytes: 0, content: Content::EMPTY, extents: None },
@@ -34,7 +29,7 @@ fn entry(path: &str, mode: u32) -> Entry {
     }
 }
 
-fn listing(repo: &Repository, mut entries: Vec<Entry>) -> ListingRoot {
+pub fn listing(repo: &Repository, mut entries: Vec<Entry>) -> ListingRoot {
     entries.sort_by(|a, b| compare_paths(&a.path, &b.path));
     let catalog = Catalog::survey(repo).unwrap();
     let mut writer = Writer::new(repo, &catalog, 1, Mode::Store).unwrap();
@@ -51,7 +46,7 @@ fn listing_of(repo: &Repository, paths: &[&str]) -> ListingRoot {
     listing(repo, paths.iter().map(|path| entry(path, 0o644)).collect())
 }
 
-fn text(path: &[u8]) -> String {
+pub fn text(path: &[u8]) -> String {
     String::from_utf8(path.to_vec()).unwrap()
 }
 
@@ -145,93 +140,4 @@ fn a_search_names_every_snapshot_that_has_a_match() {
     .unwrap();
     assert_eq!(found, [(id(1), "a".to_owned()), (id(2), "a".to_owned())]);
     assert_eq!((searched.snapshots, searched.found, searched.damaged.len()), (3, 2, 0));
-}
-
-fn differences(repo: &Repository, before: &ListingRoot, after: &ListingRoot) -> Vec<(Change, String)> {
-    let mut differences = Vec::new();
-    let mut visit = |difference: Difference<'_>| {
-        differences.push((difference.change, text(difference.path())));
-        Continue(())
-    };
-    diff(repo, before, after, &mut visit).unwrap();
-    differences
-}
-
-#[test]
-fn each_kind_of_difference_is_told_apart() {
-    let sample = Sample::new();
-    let mut link = entry("link", 0o777);
-    link.node = Node::Symlink { target: b"one".to_vec() };
-    let mut other = link.clone();
-    other.node = Node::Symlink { target: b"two".to_vec() };
-    let mut touched = entry("same", 0o644);
-    touched.ctime.seconds = 5;
-    touched.inode = 7;
-    let before = vec![entry("gone", 0), entry("turned", 0), entry("mode", 0o600), link, entry("same", 0o644)];
-    let after = vec![entry("new", 0), entry("turned/", 0), entry("mode", 0o644), other, touched];
-    let (before, after) = (listing(&sample.repo, before), listing(&sample.repo, after));
-    let expected = [
-        (Change::Removed, "gone"),
-        (Change::Content, "link"),
-        (Change::Metadata, "mode"),
-        (Change::Added, "new"),
-        (Change::Type, "turned"),
-    ];
-    assert_eq!(differences(&sample.repo, &before, &after), expected.map(|(change, path)| (change, path.to_owned())));
-}
-
-#[test]
-fn one_change_in_a_large_listing_is_found() {
-    let sample = Sample::new();
-    let entries = |skip: usize| (0..20_000).filter(move |n| *n != skip).map(|n| entry(&format!("{n:06}"), 0o644));
-    let before = listing(&sample.repo, entries(usize::MAX).collect());
-    let after = listing(&sample.repo, entries(10_000).collect());
-    assert!(before.level > 0);
-    assert_eq!(differences(&sample.repo, &before, &after), [(Change::Removed, "010000".to_owned())]);
-    assert_eq!(differences(&sample.repo, &after, &before), [(Change::Added, "010000".to_owned())]);
-    assert_eq!(differences(&sample.repo, &before, &before), []);
-}
-
-type Files = BTreeMap<u16, u8>;
-
-fn files() -> impl Strategy<Value = Files> {
-    prop::collection::btree_map(0u16..600, any::<u8>().prop_map(|version| version % 2), 0..600)
-}
-
-fn store(repo: &Repository, files: &Files) -> ListingRoot {
-    // Long names, so that few entries fill a page.
-    let path = |n: u16| format!("{n:0200}");
-    listing(repo, files.iter().map(|(n, version)| entry(&path(*n), (*version).into())).collect())
-}
-
-proptest! {
-    #![proptest_config(proptest::test_runner::Config::with_cases(40))]
-
-    #[test]
-    fn differences_are_those_of_the_sets(before in files(), after in files(), keep in 0u16..600) {
-        // Mostly equal, so that pages are passed over.
-        let mut after: Files = after.into_iter().filter(|(n, _)| *n >= keep).collect();
-        after.extend(before.iter().filter(|(n, _)| **n < keep).map(|(n, version)| (*n, *version)));
-        let sample = Sample::new();
-        let (left, right) = (store(&sample.repo, &before), store(&sample.repo, &after));
-        let found = differences(&sample.repo, &left, &right);
-        let all: BTreeMap<u16, (Option<&u8>, Option<&u8>)> = before
-            .keys()
-            .chain(after.keys())
-            .map(|n| (*n, (before.get(n), after.get(n))))
-            .collect();
-        let expected: Vec<(Change, String)> = all
-            .iter()
-            .filter_map(|(n, pair)| {
-                let change = match pair {
-                    (Some(_), None) => Change::Removed,
-                    (None, Some(_)) => Change::Added,
-                    (a, b) if a == b => return None,
-                    _ => Change::Metadata,
-                };
-                Some((change, format!("{n:0200}")))
-            })
-            .collect();
-        prop_assert_eq!(found, expected);
-    }
 }

@@ -5,6 +5,7 @@ pub mod bits;
 pub mod browse;
 pub mod cat;
 pub mod check;
+pub mod diff;
 pub mod forget;
 pub mod prune;
 pub mod rescue;

@@ -250,7 +250,6 @@ fn names_patterns_tags_and_durations_that_mean_nothing_are_usage_errors() {
         ("check --read-data=0", "error: invalid value '0' for *\n*\n*"),
         ("forget", "error: forget what?\n  hint: name snapshots, or say what to keep: *"),
         ("forget latest --keep-last 3", "error: *cannot be used with*\n*\n*\n*\n*"),
-        ("diff latest:one latest", "error: diff takes a snapshot without a path"),
     ] {
         shell.types(line).sees(2, "", expected);
     }

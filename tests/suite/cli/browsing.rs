@@ -47,6 +47,22 @@ fn diff_tells_content_from_metadata() {
          M one",
         "1 added, 1 removed, 1 content, 2 metadata, 1 type",
     );
+    shell.types(&format!("diff {first}:folder latest:/folder")).sees(
+        0,
+        "m folder/\n- folder/two",
+        "1 removed, 1 metadata",
+    );
+    shell.types(&format!("diff {first}:one latest:new")).sees(0, "M .", "1 content");
+    shell.types(&format!("diff {first}:folder latest")).sees(
+        0,
+        "m ./\n+ folder/\n+ link/\n+ new\n+ one\n- two",
+        "4 added, 1 removed, 1 metadata",
+    );
+    shell.types(&format!("diff {first}:folder/two latest:folder/two")).sees(
+        1,
+        "",
+        "error: folder/two is not in snapshot *\n  hint: larder ls SNAPSHOT shows *",
+    );
 }
 
 /// `larder find x | head -1` is no error; `larder find x > list` on a full disk is one. More than any buffer holds, so
