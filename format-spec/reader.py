@@ -283,7 +283,7 @@ def object_of_name(name):
         return ("config",)
     if len(parts) == 2 and parts[0] == "keys" and is_hex(parts[1].removesuffix(".copy"), 32):
         return "slot", parts[1].removesuffix(".copy")
-    if len(parts) == 2 and parts[0] == "log" and is_hex(parts[1], 16) and int(parts[1], 16) > 0:
+    if len(parts) == 2 and parts[0] == "log" and is_hex(parts[1], 16) and 1 <= int(parts[1], 16) <= 2**48:
         return "log", int(parts[1], 16)
     if len(parts) == 3 and parts[0] == "packs" and is_hex(parts[2], 64) and parts[1] == parts[2][:2]:
         return "pack", parts[2]
@@ -694,27 +694,39 @@ class Repository:
                     if str(flaw) != "wrong-key":
                         complain(f"key slot {slot} is damaged: {flaw}")
 
+    def fetch_log(self):
+        """Number -> (hash, body, flaw), and the head."""
+        fetched, head = {}, 0
+        for path in (self.folder / "log").iterdir():
+            try:
+                number = object_of_name(f"log/{path.name}")[1]
+            except Refused:
+                continue
+            data = path.read_bytes()
+            try:
+                refuse_if(len(data) > 16_777_216, "limit")
+                fetched[number] = H(data), open_entry(data, self.keys, self.id, number), None
+                head = max(head, number)
+            except Refused as flaw:
+                fetched[number] = H(data), None, str(flaw)
+        while head + 1 in fetched:
+            head += 1
+        return fetched, head
+
     def read_log(self):
         self.state, previous, after_problem = State(), bytes(32), False
-        names = (f"log/{path.name}" for path in (self.folder / "log").iterdir())
-        numbers = {int(name[4:], 16) for name in names if is_hex(name[4:], 16)} - {0}
-        for number in range(1, max(numbers, default=0) + 1):
-            try:
-                refuse_if(number not in numbers, "missing")
-                data = (self.folder / f"log/{number:016x}").read_bytes()
-                here = H(data)
-                refuse_if(len(data) > 16_777_216, "limit")
-                body = open_entry(data, self.keys, self.id, number)
-            except Refused as flaw:
-                if str(flaw) == "version":
-                    raise SystemExit(f"log entry {number} needs a newer reader") from None
+        fetched, head = self.fetch_log()
+        for number in range(1, head + 1):
+            here, body, flaw = fetched.get(number, (bytes(32), None, "missing"))
+            if flaw:
                 complain(f"log entry {number}: {flaw}")
-                previous, after_problem = bytes(32) if str(flaw) == "missing" else here, True
-                continue
-            if body["previous"] != previous and not after_problem:
-                complain(f"log entry {number} does not follow the one before")
-            self.state.apply(number, body)
-            previous, after_problem = here, False
+            else:
+                if body["previous"] != previous and not after_problem:
+                    complain(f"log entry {number} does not follow the one before")
+                self.state.apply(number, body)
+            previous, after_problem = here, bool(flaw)
+        for number in sorted(number for number in fetched if head < number <= head + 1024):
+            complain(f"log entry {number}: {fetched[number][2]}, and entries before it are missing")
 
     def read_packs(self):
         """Reads all directories: where each chunk is."""

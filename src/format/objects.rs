@@ -13,6 +13,8 @@ pub const SLOTS: &str = "keys/";
 pub const LOG: &str = "log/";
 /// Where packs are.
 pub const PACKS: &str = "packs/";
+/// The highest number of a log entry.
+pub const SEQ_MAX: u64 = 1 << 48;
 /// Longest config.
 pub const CONFIG_BYTES_MAX: u64 = 64 << 10;
 /// Domain string of the config's signature.
@@ -44,7 +46,7 @@ pub fn log_name(seq: u64) -> String {
 pub fn seq_of_name(name: &str) -> Option<u64> {
     let hex = name.strip_prefix(LOG)?;
     let seq = u64::from_str_radix(hex, 16).ok()?;
-    (log_name(seq) == name).then_some(seq)
+    ((1..=SEQ_MAX).contains(&seq) && log_name(seq) == name).then_some(seq)
 }
 
 /// Names of both copies of a key slot.

@@ -35,6 +35,12 @@ fn a_name_belongs_to_one_object() {
     for wrong in ["log/1", "log/000000000000000A", "log/+000000000000001", "log/00000000000000001", "log/"] {
         assert_eq!(seq_of_name(wrong), None, "{wrong}");
     }
+    for seq in [1, SEQ_MAX] {
+        assert_eq!(seq_of_name(&log_name(seq)), Some(seq));
+    }
+    for seq in [0, SEQ_MAX + 1, u64::MAX] {
+        assert_eq!(seq_of_name(&log_name(seq)), None, "{seq}");
+    }
 }
 
 #[test]
@@ -48,8 +54,9 @@ fn every_name_of_the_format_is_an_object_name() {
 
 proptest! {
     #[test]
-    fn numbers_of_entries_come_back(seq: u64) {
+    fn numbers_of_entries_come_back(seq in 1..=SEQ_MAX, other: u64) {
         prop_assert_eq!(seq_of_name(&log_name(seq)), Some(seq));
+        prop_assert_eq!(seq_of_name(&log_name(other)), (1..=SEQ_MAX).contains(&other).then_some(other));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::sync::{Arc, PoisonError};
 
 use crate::crypto::{hash, random, seal, sign};
 use crate::format::log::{Action, Body, ENTRY_BYTES_MAX, HEAD_BYTES, Head, SIGNATURE_DOMAIN};
-use crate::format::{Reject, Time, objects};
+use crate::format::objects::{self, SEQ_MAX};
+use crate::format::{Reject, Time};
 use crate::repo::error::Error;
 use crate::repo::state::State;
 use crate::repo::{Repository, object};
@@ -19,7 +20,8 @@ use crate::storage::{self, ErrorKind};
 
 /// How often an append tries the next slot before it gives up.
 pub const ATTEMPTS_MAX: u32 = 64;
-/// Longest run of missing entries that is listed one by one.
+/// Most missing entries of a gap that are asked for, and listed, one by one; and how far beyond the head an object that
+/// cannot be read may still be an entry. See "Gaps and strays" in `format-spec/log.md`.
 const GAP_MAX: u64 = 1024;
 
 /// An entry's bytes and whether this client has checked its signature before.
@@ -28,20 +30,35 @@ struct Found {
     known: bool,
 }
 
+/// An entry as the storage has it: what it says, or why it cannot be read.
+struct Fetched {
+    bytes: Vec<u8>,
+    hash: [u8; 32],
+    body: Result<Body, String>,
+}
+
 impl Repository {
     /// Looks at the log again and returns what exists now.
     pub fn refresh(&self) -> Result<Arc<State>, Error> {
+        self.refresh_with(None)
+    }
+
+    /// Does so, and asks for one entry by name: it is known to be there, whatever the listing shows.
+    fn refresh_with(&self, known: Option<u64>) -> Result<Arc<State>, Error> {
         let mut state = (*self.state()).clone();
-        let listed = self.list_log()?;
+        let mut listed = self.list_log()?;
         let opening = state.head == 0;
-        let newest = listed.last_key_value().map_or(0, |(&seq, _)| seq);
         let seen = self.seen();
+        for seq in known.into_iter().chain(seen.map(|(seq, _)| seq)).filter(|&seq| seq <= SEQ_MAX) {
+            // Of no length, so that it is read rather than taken from the index.
+            listed.entry(seq).or_insert(0);
+        }
         if state.head == 0 {
             self.apply_cached(&mut state, &listed)?;
         }
         self.apply_listed(&mut state, &listed)?;
         if let Some((seq, hash)) = seen.filter(|_| opening || seen != Some((state.head, state.head_hash))) {
-            self.check_memory(seq, hash, newest, &state)?;
+            self.check_memory(seq, hash, &state)?;
         }
         if seen.is_none_or(|(seq, _)| seq < state.head) {
             self.remember(&state);
@@ -84,48 +101,117 @@ impl Repository {
         Ok(())
     }
 
+    /// Applies what is there beyond the head. An object that cannot be read counts only if it follows directly, or if
+    /// an entry that can be read comes after it: a stray object must not use up all numbers before its own.
     fn apply_listed(&self, state: &mut State, listed: &BTreeMap<u64, u64>) -> Result<(), Error> {
+        // Strays of an earlier look may have become entries, or be gone.
+        let head = state.head;
+        state.problems.retain(|problem| problem.seq <= head);
+        let mut strays = Vec::new();
         for &seq in listed.range(state.head + 1..).map(|(seq, _)| seq) {
-            let missing = seq - state.head - 1;
-            for gap in (state.head + 1..seq).take(GAP_MAX as usize) {
-                state.apply_damaged(gap, [0; 32], "missing".into());
+            if seq <= state.head {
+                continue;
             }
-            if missing > GAP_MAX {
-                state.apply_damaged(seq - 1, [0; 32], format!("missing, with {missing} before it"));
+            let Some(found) = self.fetch(seq)? else { continue };
+            match &found.body {
+                Ok(_) => self.fill_gap(state, listed, seq)?,
+                Err(_) => self.follow(state, seq)?,
             }
-            match self.storage.get_whole(&object(objects::log_name(seq))?, ENTRY_BYTES_MAX) {
-                Ok(bytes) => self.apply_found(state, seq, bytes)?,
-                Err(error) if error.kind == ErrorKind::NotFound => {
-                    state.apply_damaged(seq, [0; 32], "missing".into());
-                }
-                Err(error) if error.kind == ErrorKind::TooLong => {
-                    state.apply_damaged(seq, [0; 32], error.reason);
-                }
-                Err(error) => return Err(error.into()),
+            match found.body {
+                Err(reason) if seq != state.head + 1 => strays.push((seq, reason)),
+                _ => self.apply_fetched(state, seq, found)?,
+            }
+        }
+        for (seq, reason) in strays {
+            if (state.head + 1..=state.head + GAP_MAX).contains(&seq) {
+                state.note_problem(seq, format!("{reason}; entries before it are missing, or it is none"));
             }
         }
         Ok(())
     }
 
-    fn apply_found(&self, state: &mut State, seq: u64, bytes: Vec<u8>) -> Result<(), Error> {
-        let hash = hash::plain(&bytes);
-        let found = Found { bytes, known: false };
-        match self.open_entry(seq, &found) {
-            Ok(body) => {
-                let after_gap = state.problems.last().is_some_and(|problem| problem.seq == state.head);
-                let follows = body.previous == state.head_hash || after_gap;
-                state.apply(seq, hash, &body);
-                if follows {
-                    self.index().put_log_entry(seq, &found.bytes)?;
-                } else {
-                    // It is genuine, so what it says counts; but the history before it is not what it was.
-                    state.note_problem(seq, "does not follow the entry before".into());
+    /// Applies all entries before one that can be read. A listing made while others append may show an entry and not
+    /// the one before, so none counts as missing before it was asked for by name.
+    fn fill_gap(&self, state: &mut State, listed: &BTreeMap<u64, u64>, end: u64) -> Result<(), Error> {
+        let mut unlisted = 0;
+        while state.head + 1 < end {
+            let seq = state.head + 1;
+            unlisted += u64::from(!listed.contains_key(&seq));
+            if unlisted > GAP_MAX {
+                let last = listed.range(seq..end).next().map_or(end, |(&next, _)| next) - 1;
+                if last >= seq {
+                    state.apply_damaged(last, [0; 32], format!("missing, with {} before it", last - seq));
+                    continue;
                 }
             }
-            Err(newer @ Error::Newer { .. }) => return Err(newer),
-            Err(error) => state.apply_damaged(seq, hash, error.to_string()),
+            match self.fetch(seq)? {
+                Some(found) => self.apply_fetched(state, seq, found)?,
+                None => state.apply_damaged(seq, [0; 32], "missing".into()),
+            }
         }
         Ok(())
+    }
+
+    /// Applies the entries that follow the head without a gap, asked for by name.
+    fn follow(&self, state: &mut State, end: u64) -> Result<(), Error> {
+        while state.head + 1 < end {
+            let seq = state.head + 1;
+            match self.fetch(seq)? {
+                Some(found) => self.apply_fetched(state, seq, found)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an entry; `None` when there is none.
+    fn fetch(&self, seq: u64) -> Result<Option<Fetched>, Error> {
+        match self.storage.get_whole(&object(objects::log_name(seq))?, ENTRY_BYTES_MAX) {
+            Ok(bytes) => {
+                let hash = hash::plain(&bytes);
+                let found = Found { bytes, known: false };
+                let body = self.open_entry(seq, &found).map_err(|error| error.to_string());
+                Ok(Some(Fetched { bytes: found.bytes, hash, body }))
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind == ErrorKind::TooLong => {
+                Ok(Some(Fetched { bytes: Vec::new(), hash: [0; 32], body: Err(error.reason) }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn apply_fetched(&self, state: &mut State, seq: u64, found: Fetched) -> Result<(), Error> {
+        let Fetched { bytes, hash, body } = found;
+        let body = match body {
+            Ok(body) => body,
+            Err(reason) => {
+                state.apply_damaged(seq, hash, reason);
+                return Ok(());
+            }
+        };
+        let after_gap = state.problems.last().is_some_and(|problem| problem.seq == state.head);
+        let follows = body.previous == state.head_hash || after_gap;
+        state.apply(seq, hash, &body);
+        if follows {
+            self.index().put_log_entry(seq, &bytes)?;
+        } else {
+            // It is genuine, so what it says counts; but the history before it is not what it was.
+            state.note_problem(seq, "does not follow the entry before".into());
+        }
+        Ok(())
+    }
+
+    /// Names of objects beside the log's entries that are none of them, as a look at the storage shows them now.
+    pub fn strangers_in_log(&self, state: &State) -> Result<Vec<String>, Error> {
+        let mut strangers = Vec::new();
+        self.storage.list(objects::LOG, &mut |info| {
+            let reach = state.head.saturating_add(GAP_MAX);
+            if objects::seq_of_name(info.name.as_str()).is_none_or(|seq| seq > reach) {
+                strangers.push(info.name.to_string());
+            }
+        })?;
+        Ok(strangers)
     }
 
     fn open_entry(&self, seq: u64, found: &Found) -> Result<Body, Error> {
@@ -177,16 +263,21 @@ impl Repository {
             let Some(action) = decide(&state)? else { return Ok(state) };
             let token = random::bytes().map_err(Error::from)?;
             let (seq, bytes) = self.seal_entry(&state, now, token, action)?;
-            if self.put_entry(seq, &bytes)? {
-                return Ok(self.refresh()?);
+            let ours = self.put_entry(seq, &bytes)?;
+            let state = self.refresh_with(Some(seq))?;
+            if ours {
+                return Ok(state);
             }
-            self.refresh()?;
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX }.into())
     }
 
     fn seal_entry(&self, state: &State, now: Time, token: [u8; 16], action: Action) -> Result<(u64, Vec<u8>), Error> {
         let seq = state.head + 1;
+        if seq > SEQ_MAX {
+            let reason = "it is the last that there can be, and no entry can follow it".into();
+            return Err(Error::Damaged { object: objects::log_name(state.head), reason });
+        }
         let grease: [u8; 8] = random::bytes()?;
         let extension = grease[..usize::from(grease[0] % 8)].to_vec();
         let body = Body { previous: state.head_hash, token, writer: self.keys.writer(), time: now, action, extension };
@@ -232,8 +323,9 @@ impl Repository {
         Some((seq.parse().ok()?, hash))
     }
 
-    fn check_memory(&self, seq: u64, hash: [u8; 32], newest: u64, state: &State) -> Result<(), Error> {
+    fn check_memory(&self, seq: u64, hash: [u8; 32], state: &State) -> Result<(), Error> {
         let Some(memory) = self.memory.clone() else { return Ok(()) };
+        let newest = state.problems.last().map_or(state.head, |problem| problem.seq.max(state.head));
         if newest < seq {
             let found = format!("now the newest is {newest}");
             return Err(Error::RolledBack { expected: seq, found, memory });
@@ -261,7 +353,7 @@ impl Repository {
     /// Writes the client's memory. It is a safeguard, so failing to write it is no failure.
     fn remember(&self, state: &State) {
         let Some(path) = &self.memory else { return };
-        let damaged = state.problems.last().is_some_and(|problem| problem.seq == state.head);
+        let damaged = state.problems.iter().any(|problem| problem.seq == state.head);
         if damaged || state.head == 0 {
             return;
         }

@@ -12,6 +12,7 @@ mod fail;
 mod flips;
 mod hostile;
 mod index_swap;
+mod log;
 mod metadata;
 mod model;
 mod old_repositories;

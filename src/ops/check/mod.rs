@@ -92,7 +92,7 @@ pub fn run(repo: &Repository, depth: Depth, threads: usize, observer: &dyn Obser
     let mut findings = Findings::default();
     observer.event(Event::Phase { name: "checking config, keys and log", total: None });
     structure::config_and_slots(repo, &mut findings)?;
-    let state = structure::log(repo, &mut findings)?;
+    let state = structure::log(repo, &mut findings, &mut report.notes)?;
     let candidates = structure::packs(repo, &state, &mut findings, &mut report.notes)?;
     let counting = packs::look(repo, &candidates, depth, threads, observer, &mut findings, &mut report)?;
     observer.event(Event::Phase { name: "checking snapshots", total: None });

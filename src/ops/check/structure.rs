@@ -32,11 +32,21 @@ pub fn config_and_slots(repo: &Repository, findings: &mut Findings) -> Result<()
     Ok(())
 }
 
+/// Objects that are no log entries and are noted by name.
+const STRANGERS_MAX: usize = 20;
+
 /// Reads the log again, and returns what it says.
-pub fn log(repo: &Repository, findings: &mut Findings) -> Result<State, Error> {
+pub fn log(repo: &Repository, findings: &mut Findings, notes: &mut Vec<String>) -> Result<State, Error> {
     let state = repo.reread_log()?;
     for problem in &state.problems {
         findings.add(objects::log_name(problem.seq), problem.reason.clone(), Place::Beside);
+    }
+    let strangers = repo.strangers_in_log(&state)?;
+    for name in strangers.iter().take(STRANGERS_MAX) {
+        notes.push(format!("{name} is no log entry, as the newest is {}, and is ignored", state.head));
+    }
+    if strangers.len() > STRANGERS_MAX {
+        notes.push(format!("{} more objects under log/ are no log entries", strangers.len() - STRANGERS_MAX));
     }
     Ok(state)
 }

@@ -132,7 +132,7 @@ fn name(bytes: &[u8]) -> Result<Lines, Flaw> {
         "config".to_owned()
     } else if let Some(slot) = objects::slot_of_name(name) {
         format!("slot {slot}")
-    } else if let Some(seq) = objects::seq_of_name(name).filter(|&seq| seq > 0) {
+    } else if let Some(seq) = objects::seq_of_name(name) {
         format!("log {seq}")
     } else {
         format!("pack {}", objects::pack_of_name(name).ok_or("unknown")?)
