@@ -29,8 +29,8 @@ pub enum Reject {
     /// The first bytes are not those of this kind of object.
     #[error("not a {0}")]
     Magic(&'static str),
-    /// Written by a newer larder.
-    #[error("format version {0}, newer than this larder reads ({FORMAT_VERSION})")]
+    /// Of another version of the format.
+    #[error("says it is of format version {0}, and not of {FORMAT_VERSION}")]
     Version(u8),
     /// A count or a length is above its limit.
     #[error("{field} is {value}, above the limit of {limit}")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::crypto;
-use crate::format::{Kind, Reject};
+use crate::format::{FORMAT_VERSION, Kind, Reject};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::index;
 use crate::storage;
@@ -14,10 +14,10 @@ pub enum Error {
     /// There is no config.
     #[error("there is no repository here")]
     NotARepository,
-    /// The config or an object is of a newer format.
+    /// The repository is of a newer format, as its config says.
     #[error("{object} has format version {version}, which this larder does not know")]
     Newer {
-        /// The object.
+        /// The copy of the config.
         object: String,
         /// Its version.
         version: u8,
@@ -115,11 +115,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// An object that its decoder refused.
+    /// An object that its decoder refused. The config says of which version a repository is, so that another version
+    /// in any other object is damage.
     pub fn reject(object: impl Into<String>, reject: Reject) -> Self {
+        Error::Damaged { object: object.into(), reason: reject.to_string() }
+    }
+
+    /// A copy of the config that its decoder refused.
+    pub fn reject_config(object: impl Into<String>, reject: Reject) -> Self {
         match reject {
-            Reject::Version(version) => Error::Newer { object: object.into(), version },
-            other => Error::Damaged { object: object.into(), reason: other.to_string() },
+            Reject::Version(version) if version > FORMAT_VERSION => Error::Newer { object: object.into(), version },
+            other => Self::reject(object, other),
         }
     }
 

@@ -174,7 +174,11 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
             }
             Err(error) if error.is_damage() => {
                 oddities.push(error.to_string());
-                damage.get_or_insert(error);
+                // A newer larder may have written what looks damaged beside it, so that comes first.
+                let first = matches!(error, Error::Newer { .. }) && !matches!(damage, Some(Error::Newer { .. }));
+                if first || damage.is_none() {
+                    damage = Some(error);
+                }
             }
             Err(error) => return Err(error),
         }
@@ -197,7 +201,7 @@ pub fn check_config(repo: &Repository) -> Result<Vec<String>, Error> {
 
 fn read_config_copy(storage: &dyn Storage, name: &str) -> Result<Unchecked, Error> {
     let bytes = storage.get_whole(&object(name.to_owned())?, CONFIG_BYTES_MAX)?;
-    let (config, signature) = Config::decode(&bytes).map_err(|reject| Error::reject(name, reject))?;
+    let (config, signature) = Config::decode(&bytes).map_err(|reject| Error::reject_config(name, reject))?;
     let (signed, _) = bytes.split_last_chunk::<64>().ok_or(Error::reject(name, Reject::Truncated))?;
     Ok(Unchecked { config, signed: signed.to_vec(), signature })
 }

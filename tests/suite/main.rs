@@ -23,3 +23,4 @@ mod recording;
 mod slots;
 mod storage_contract;
 mod vectors;
+mod versions;

@@ -47,6 +47,10 @@ pub enum Damage {
     FlipFirst,
     FlipMiddle,
     FlipLast,
+    /// Says that it is of version 2.
+    VersionTwo,
+    /// Says that it is of version 0.
+    VersionZero,
     /// Changes places with another of its kind in this repository.
     Swap,
     Zero,
@@ -62,7 +66,7 @@ pub enum Damage {
 }
 
 impl Damage {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Delete,
         Self::Empty,
         Self::Halve,
@@ -70,6 +74,8 @@ impl Damage {
         Self::FlipFirst,
         Self::FlipMiddle,
         Self::FlipLast,
+        Self::VersionTwo,
+        Self::VersionZero,
         Self::Swap,
         Self::Zero,
         Self::Foreign,
@@ -88,6 +94,8 @@ impl Damage {
             Self::FlipFirst => "flip-first",
             Self::FlipMiddle => "flip-mid",
             Self::FlipLast => "flip-last",
+            Self::VersionTwo => "version-2",
+            Self::VersionZero => "version-0",
             Self::Swap => "swap",
             Self::Zero => "zero",
             Self::Foreign => "foreign",
@@ -139,6 +147,9 @@ fn twin(image: &Image) -> Image {
     memory.snapshot()
 }
 
+/// Where every kind of object has its version byte.
+const VERSION_AT: usize = 8;
+
 /// A damaged repository.
 pub struct Harmed {
     pub image: Image,
@@ -160,6 +171,8 @@ impl Harmed {
             Damage::FlipFirst => harmed.flip(&object, 0),
             Damage::FlipMiddle => harmed.flip(&object, middle(&part_to_flip(made, target, bytes.len()))),
             Damage::FlipLast => harmed.flip(&object, part_to_flip(made, target, bytes.len()).end - 1),
+            Damage::VersionTwo => harmed.set(&object, VERSION_AT, 2),
+            Damage::VersionZero => harmed.set(&object, VERSION_AT, 0),
             Damage::Zero => harmed.put(&object, &vec![0; bytes.len()]),
             Damage::Append => harmed.put(&object, &[&bytes[..], b"more"].concat()),
             Damage::Foreign => harmed.put(&object, &counterpart(&others.foreign, made, target)),
@@ -190,8 +203,12 @@ impl Harmed {
     }
 
     fn flip(&mut self, object: &ObjectName, at: usize) {
+        self.set(object, at, self.image[object].bytes[at] ^ 0x10);
+    }
+
+    fn set(&mut self, object: &ObjectName, at: usize, byte: u8) {
         let mut bytes = self.image[object].bytes.to_vec();
-        bytes[at] ^= 0x10;
+        bytes[at] = byte;
         self.put(object, &bytes);
     }
 }

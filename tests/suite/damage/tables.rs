@@ -16,6 +16,8 @@ fn config() {
         flip-first nn nn nn nn nn nn nn
         flip-mid   nn nn nn nn nn nn nn
         flip-last  nn nn nn nn nn nn nn
+        version-2  nn nn nn nn nn nn nn
+        version-0  nn nn nn nn nn nn nn
         zero       nn nn nn nn nn nn nn
         foreign    nn nn nn nn nn nn nn
         twin       nn nn nn nn nn nn nn
@@ -37,6 +39,8 @@ fn config_copy() {
         flip-first nn nn nn nn nn nn nn
         flip-mid   nn nn nn nn nn nn nn
         flip-last  nn nn nn nn nn nn nn
+        version-2  nn nn nn nn nn nn nn
+        version-0  nn nn nn nn nn nn nn
         zero       nn nn nn nn nn nn nn
         foreign    nn nn nn nn nn nn nn
         twin       nn nn nn nn nn nn nn
@@ -58,6 +62,8 @@ fn slot() {
         flip-first nn nn nn nn nn nn nn
         flip-mid   nn nn nn nn nn nn nn
         flip-last  nn nn nn nn nn nn nn
+        version-2  nn nn nn nn nn nn nn
+        version-0  nn nn nn nn nn nn nn
         swap       nn nn nn nn nn nn nn
         zero       nn nn nn nn nn nn nn
         foreign    nn nn nn nn nn nn nn
@@ -81,6 +87,8 @@ fn slot_copy() {
         flip-first nn nn nn nn nn nn nn
         flip-mid   nn nn nn nn nn nn nn
         flip-last  nn nn nn nn nn nn nn
+        version-2  nn nn nn nn nn nn nn
+        version-0  nn nn nn nn nn nn nn
         swap       nn nn nn nn nn nn nn
         zero       nn nn nn nn nn nn nn
         foreign    nn nn nn nn nn nn nn
@@ -104,6 +112,8 @@ fn first_log_entry() {
         flip-first .p .n nn nn .p .p .x
         flip-mid   .p .n nn nn .p .p .x
         flip-last  .p .n nn nn .p .p .x
+        version-2  .p .n nn nn .p .p .x
+        version-0  .p .n nn nn .p .p .x
         swap       pp nn nn nn pp pp xx
         zero       .p .n nn nn .p .p .x
         foreign    pp nn nn nn pp pp xx
@@ -127,6 +137,8 @@ fn middle_log_entry() {
         flip-first .n .n nn nn .n .n .x
         flip-mid   .n .n nn nn .n .n .x
         flip-last  .n .n nn nn .n .n .x
+        version-2  .n .n nn nn .n .n .x
+        version-0  .n .n nn nn .n .n .x
         swap       nn nn nn nn nn nn xx
         zero       .n .n nn nn .n .n .x
         foreign    nn nn nn nn nn nn xx
@@ -150,6 +162,8 @@ fn newest_log_entry() {
         flip-first .n .n nn nn .n .n .x
         flip-mid   .n .n nn nn .n .n .x
         flip-last  .n .n nn nn .n .n .x
+        version-2  .n .n nn nn .n .n .x
+        version-0  .n .n nn nn .n .n .x
         swap       nn nn nn nn nn nn xx
         zero       .n .n nn nn .n .n .x
         foreign    nn nn nn nn nn nn xx
@@ -173,6 +187,8 @@ fn data_pack() {
         flip-first .. in nn nn .p .p .x
         flip-mid   .. ii .. nn pp pp ..
         flip-last  .. ii .. nn pp pp ..
+        version-2  .. in nn nn .p .p .x
+        version-0  .. in nn nn .p .p .x
         swap       .. nn nn nn p. pp xx
         zero       .. in nn nn pp pp .x
         foreign    .. nn nn nn pp pp xx
@@ -196,6 +212,8 @@ fn tree_pack() {
         flip-first .. .n nn nn .p .p .x
         flip-mid   .. .. nn nn pp pp xx
         flip-last  .. .. .. nn .. .. ..
+        version-2  .. .n nn nn .p .p .x
+        version-0  .. .n nn nn .p .p .x
         swap       .. nn nn nn p. pp xx
         zero       .. .n nn nn pp pp xx
         foreign    .. nn nn nn pp pp xx
