@@ -613,11 +613,19 @@ def open_envelope(data, keys, repository, snapshot):
     return decode_record(record)
 
 
+def entry_differs(body, record, keys):
+    """Whether an entry says other than the record of its snapshot."""
+    source, host = record["source"].encode(), record["host"].encode()
+    series = H(struct.pack("<Q", len(source)) + source + host, keys.series_id)
+    own = series, record["started"], record["complete"]
+    return own != (body["series"], body["started"], body["complete"])
+
+
 class State:
     """What exists, as the log says."""
 
     def __init__(self):
-        self.snapshots, self.packs, self.problems = {}, {}, []  # id -> (record, tags); id -> [fate, length, kind]
+        self.snapshots, self.packs, self.problems = {}, {}, []  # id -> (entry, tags); id -> [fate, length, kind]
 
     def name(self, packs):
         for pack, length, kind in packs:
@@ -641,7 +649,7 @@ class State:
             if body["snapshot"] in self.snapshots:
                 self.problems.append(number)
             else:
-                self.snapshots[body["snapshot"]] = body["record"], set(body["tags"])
+                self.snapshots[body["snapshot"]] = body, set(body["tags"])
         for snapshot, add, remove in body.get("changes", []):
             if snapshot in self.snapshots:
                 tags = self.snapshots[snapshot][1]
@@ -793,11 +801,15 @@ class Repository:
 
     def records(self):
         """(id, tags, record) of every snapshot, in the order of the log."""
-        for snapshot, (envelope, tags) in self.state.snapshots.items():
+        for snapshot, (body, tags) in self.state.snapshots.items():
             try:
-                yield snapshot.hex(), tags, open_envelope(envelope, self.keys, self.id, snapshot)
+                record = open_envelope(body["record"], self.keys, self.id, snapshot)
             except Refused as flaw:
                 complain(f"snapshot {snapshot.hex()}: {flaw}")
+                continue
+            if entry_differs(body, record, self.keys):
+                complain(f"snapshot {snapshot.hex()}: its log entry says other than its record")
+            yield snapshot.hex(), tags, record
 
 
 complaints = []

@@ -5,8 +5,8 @@ import struct
 
 from reader import (
     KINDS, Bytes, D, H, Keys, Pack, Refused, State, check_path, cut, decode_body, decode_config, decode_content,
-    decode_directory, decode_head, decode_listing, decode_preamble, decode_record, decode_slot, is_tag, object_of_name,
-    open_block, open_entry, open_envelope, open_slot, open_small, order, read_recovery, refuse_if, sizes_allowed, unpack,
+    decode_directory, decode_head, decode_listing, decode_preamble, decode_record, decode_slot, entry_differs, is_tag,
+    object_of_name, open_block, open_entry, open_envelope, open_slot, open_small, order, read_recovery, refuse_if, sizes_allowed, unpack,
     utf8)
 
 
@@ -245,6 +245,13 @@ class Vector:
 
     def kind_entry(self):
         return say_body(open_entry(self["bytes"], self.keys(), self["repository"], self.number("number")))
+
+    def kind_snapshot(self):
+        keys, repository = self.keys(), self["repository"]
+        body = open_entry(self["bytes"], keys, repository, self.number("number"))
+        record = open_envelope(body["record"], keys, repository, body["snapshot"])
+        refuse_if(entry_differs(body, record, keys), "broken")
+        return say_record(record)
 
     def kind_tag(self):
         tag = utf8(self["bytes"])

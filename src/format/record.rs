@@ -4,7 +4,7 @@ use crate::format::content::{self, ChunkRef};
 use crate::format::log::take_flag;
 use crate::format::wire::{Reader, Writer};
 use crate::format::{Reject, Time};
-use crate::id::SnapshotId;
+use crate::id::{SeriesId, SnapshotId};
 
 /// Longest source or host name, and longest description.
 pub const TEXT_BYTES_MAX: u64 = 4096;
@@ -86,7 +86,28 @@ pub struct Record {
     pub extension: Vec<u8>,
 }
 
+/// What the log entry of a snapshot says too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// Its series.
+    pub series: SeriesId,
+    /// When it was begun.
+    pub started: Time,
+    /// Whether everything could be read.
+    pub complete: bool,
+}
+
 impl Record {
+    /// The first thing in which a snapshot's log entry differs from this record, whose own series is `series`.
+    pub fn differs(&self, series: SeriesId, entry: &Claims) -> Option<&'static str> {
+        match () {
+            () if entry.series != series => Some("series"),
+            () if entry.started != self.started => Some("time of beginning"),
+            () if entry.complete != self.complete => Some("completeness"),
+            () => None,
+        }
+    }
+
     /// The bytes whose keyed hash is the snapshot's name.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();

@@ -55,7 +55,7 @@ pub struct ForgottenRow {
 pub struct Listing {
     /// In the order of the log.
     pub rows: Vec<Row>,
-    /// Snapshots whose record cannot be read, and why.
+    /// Snapshots whose record cannot be read, and why; and those whose log entry says other than their record.
     pub unreadable: Vec<(SnapshotId, String)>,
 }
 
@@ -78,6 +78,10 @@ pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listi
         if !fits(filter, snapshot, &record) {
             continue;
         }
+        let contradiction = repo.contradiction(snapshot, &record);
+        listing
+            .unreadable
+            .extend(contradiction.map(|what| (snapshot.id, format!("log entry {} {what}", snapshot.seq))));
         let forgotten = match snapshot.forgotten {
             Some((_, since)) => match recoverable(repo, &state, &record, grace)? {
                 Some(recoverable_until) => Some(ForgottenRow { since, recoverable_until }),

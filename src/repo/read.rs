@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::crypto::seal::PackKey;
 use crate::format::content::ChunkRef;
 use crate::format::packs::{BlockEntry, BlockKind, Directory, Preamble};
-use crate::format::record::{Envelope, Record};
+use crate::format::record::{Claims, Envelope, Record};
 use crate::format::{Kind, Reject, objects};
 use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::index::{self, Location, PackNumber, PackRow};
@@ -239,6 +239,15 @@ impl Repository {
         let mut bytes = envelope.sealed;
         key.open(0, record_place(envelope.raw_bytes), &mut bytes).map_err(|error| Error::forged(name(), error))?;
         self.decode_record(&snapshot.id, &bytes)
+    }
+
+    /// In what a snapshot's log entry differs from its record: damage of the entry. The entry counts for the snapshot's
+    /// place in its series and for retention, the record for what is shown and restored.
+    pub fn contradiction(&self, snapshot: &Snapshot, record: &Record) -> Option<String> {
+        let series = self.keys.series_id(&record.source, &record.host);
+        let claims = Claims { series: snapshot.series, started: snapshot.started, complete: snapshot.complete };
+        let what = record.differs(series, &claims)?;
+        Some(format!("gives snapshot {} another {what} than its record does", snapshot.id.short()))
     }
 
     /// Reads the records that lie in a tree pack, for salvage.

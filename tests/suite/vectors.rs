@@ -2,6 +2,7 @@
 
 mod decode;
 mod file;
+mod log;
 mod says;
 
 use std::collections::BTreeSet;

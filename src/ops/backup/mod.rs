@@ -218,6 +218,10 @@ fn find_parent(
     }
     let Some(snapshot) = state.live().rev().find(|snapshot| snapshot.series == series) else { return Ok(None) };
     let record = repo.record(snapshot)?;
+    if repo.contradiction(snapshot, &record).is_some() {
+        // Its entry is damaged, which check says: whoever wrote it so is not to be relied on.
+        return Ok(None);
+    }
     Ok(Some((snapshot.clone(), record)))
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::format::objects;
 use crate::ops::sample::{self, Sample, name_of, noise, replace};
 use crate::progress::Silent;
+use crate::repo::write::{Draft, commit};
 use crate::storage::ObjectName;
 
 const STRUCTURE: Depth = Depth::Structure;
@@ -173,5 +174,38 @@ fn objects_that_changed_places_are_found() {
             assert!(named, "{:?}", report.problems);
         }
         sample.memory.restore(image.clone());
+    }
+}
+
+/// A writer with a bug: what its entry says of the snapshot is not what the record says.
+#[test]
+fn an_entry_that_contradicts_its_record_is_named_and_its_snapshot_stays_readable() {
+    let other = crate::id::SeriesId::new([3; 32]);
+    let (own_start, own_series) = (sample::day(1), None);
+    let cases = [
+        (own_start, true, Some(other), "series"),
+        (sample::day(2), true, own_series, "time of beginning"),
+        (own_start, false, own_series, "completeness"),
+    ];
+    for (started, complete, series, what) in cases {
+        let sample = Sample::new();
+        let files = [("a", noise(1, 5000))];
+        let (bytes, written) = sample::store(&sample.repo, &sample.memory, 1, &files);
+        let snapshot = sample.repo.keys().snapshot_id(&bytes);
+        let series = series.unwrap_or_else(|| sample.repo.keys().series_id("sample", "here"));
+        let draft = Draft { snapshot, series, started, complete, parent: None };
+        let state = commit(&sample.repo, &written, &draft, sample::day(1), &|_| vec!["last".into()]).unwrap();
+        let report = check(&sample, STRUCTURE);
+        let [problem] = &report.problems[..] else { panic!("{:?}", report.problems) };
+        assert_eq!((problem.object.as_str(), problem.snapshots.as_slice()), (&*objects::log_name(1), &[snapshot][..]));
+        assert!(problem.what.contains(what), "{}", problem.what);
+        assert_eq!(sample.contents(snapshot).unwrap(), [("a".to_owned(), noise(1, 5000))]);
+        // The entry's word is the log's, the record's what is shown.
+        let known = state.snapshot(&snapshot).unwrap();
+        assert_eq!((known.series, known.started, known.complete), (series, started, complete));
+        let listing =
+            crate::ops::snapshots::list(&sample.repo, &Default::default(), std::time::Duration::ZERO).unwrap();
+        assert_eq!(listing.rows[0].record.started, sample::day(1));
+        assert!(listing.unreadable[0].1.contains("log entry 1"), "{:?}", listing.unreadable);
     }
 }

@@ -140,6 +140,9 @@ pub fn snapshots(
     for (snapshot, what) in walked.broken {
         findings.add(format!("snapshot {}", snapshot.id.short()), what, Place::Snapshot(snapshot.id));
     }
+    for (snapshot, what) in walked.contradicted {
+        findings.add(objects::log_name(snapshot.seq), what, Place::Snapshot(snapshot.id));
+    }
     for fault in walked.faults {
         match fault {
             Fault::Page { page, error } if findings.of_chunk(&page).is_none() => {
@@ -159,6 +162,7 @@ pub fn snapshots(
 /// What a walk over all live snapshots found.
 struct Walked<'s> {
     broken: Vec<(&'s Snapshot, String)>,
+    contradicted: Vec<(&'s Snapshot, String)>,
     faults: Vec<Fault>,
     pages: u64,
     chunks: u64,
@@ -177,10 +181,11 @@ impl Walked<'_> {
 
 fn walk<'s>(repo: &Repository, state: &'s State, counting: &Counting) -> Walked<'s> {
     let mut walker = Walker::new(repo, counting.clone(), None);
-    let mut broken = Vec::new();
+    let (mut broken, mut contradicted) = (Vec::new(), Vec::new());
     for snapshot in state.live() {
         match repo.record(snapshot) {
             Ok(record) => {
+                contradicted.extend(repo.contradiction(snapshot, &record).map(|what| (snapshot, what)));
                 let totals = walker.visit(&record.root);
                 let wrong = totals.is_some_and(|totals| !adds_up(&record, &totals));
                 broken.extend(wrong.then(|| (snapshot, "its listing holds other totals than its record says".into())));
@@ -188,7 +193,7 @@ fn walk<'s>(repo: &Repository, state: &'s State, counting: &Counting) -> Walked<
             Err(error) => broken.push((snapshot, error.to_string())),
         }
     }
-    Walked { broken, faults: walker.take_faults(), pages: walker.pages, chunks: walker.chunks }
+    Walked { broken, contradicted, faults: walker.take_faults(), pages: walker.pages, chunks: walker.chunks }
 }
 
 fn adds_up(record: &Record, totals: &Totals) -> bool {

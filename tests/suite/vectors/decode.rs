@@ -9,19 +9,19 @@ use larder::crypto::secret::Secret;
 use larder::crypto::slot::SlotKey;
 use larder::crypto::{self, hash, sign};
 use larder::format::listing::{check_path, compare_paths};
-use larder::format::log::{Body, HEAD_BYTES, Head, KEY_PURPOSE, SIGNATURE_DOMAIN, tag_allowed};
+use larder::format::log::Body;
 use larder::format::objects::{self, Config};
 use larder::format::packs::{BlockEntry, BlockKind, Codec, Directory, PREAMBLE_BYTES, Preamble, TAG_BYTES};
-use larder::format::record::{Envelope, Record};
+use larder::format::record::Record;
 use larder::format::slots::Slot;
 use larder::format::wire::Reader;
 use larder::format::{Kind, Reject, content, listing};
-use larder::id::{ChunkId, PackId, RepositoryId, SlotId, SnapshotId};
+use larder::id::{ChunkId, PackId, RepositoryId, SlotId};
 use larder::repo::seal::{Unpacker, place};
 use larder::repo::slots::parse_recovery;
-use larder::repo::state::State;
 
 use super::file::Vector;
+use super::log;
 use super::says::{self, Lines, hexed};
 
 /// A word of "Flaws" in `format-spec/README.md`.
@@ -53,18 +53,19 @@ pub fn decode(vector: &Vector) -> Result<Lines, Flaw> {
         "listing" => listing_page(&bytes()),
         "content" => content_page(&bytes()),
         "page-end" => Ok(page_end(vector, &bytes())),
-        "head" => head(&bytes()),
+        "head" => log::head(&bytes()),
         "body" => Ok(says::body(&Body::decode(&bytes()).map_err(flaw)?)),
         "record" => Ok(says::record(&Record::decode(&bytes()).map_err(flaw)?)),
-        "envelope" => envelope(vector, &bytes()),
-        "entry" => entry(vector, &bytes()),
-        "tag" => tag(&bytes()),
-        "fold" => fold(vector),
+        "envelope" => log::envelope(vector, &bytes()),
+        "entry" => log::entry(vector, &bytes()),
+        "snapshot" => log::snapshot(vector, &bytes()),
+        "tag" => log::tag(&bytes()),
+        "fold" => log::fold(vector),
         other => panic!("unknown kind {other}"),
     }
 }
 
-fn flaw(reject: Reject) -> Flaw {
+pub fn flaw(reject: Reject) -> Flaw {
     match reject {
         Reject::Truncated => "truncated",
         Reject::TrailingBytes(_) => "trailing",
@@ -77,7 +78,7 @@ fn flaw(reject: Reject) -> Flaw {
     }
 }
 
-fn crypto_flaw(error: crypto::Error) -> Flaw {
+pub fn crypto_flaw(error: crypto::Error) -> Flaw {
     match error {
         crypto::Error::Forged | crypto::Error::DegenerateKey => "forged",
         crypto::Error::WrongKey => "wrong-key",
@@ -85,11 +86,11 @@ fn crypto_flaw(error: crypto::Error) -> Flaw {
     }
 }
 
-fn keys(vector: &Vector) -> Keys {
+pub fn keys(vector: &Vector) -> Keys {
     Keys::new(&RootKey::new(Secret::new(vector.array("root"))))
 }
 
-fn repository(vector: &Vector) -> RepositoryId {
+pub fn repository(vector: &Vector) -> RepositoryId {
     RepositoryId::new(vector.array("repository"))
 }
 
@@ -337,68 +338,4 @@ fn content_page(bytes: &[u8]) -> Result<Lines, Flaw> {
 fn page_end(vector: &Vector, path: &[u8]) -> Lines {
     let ends = keys(vector).ends_page(path, 32);
     vec![format!("ends {}", if ends { "yes" } else { "no" })]
-}
-
-fn head(bytes: &[u8]) -> Result<Lines, Flaw> {
-    let head = Head::decode(bytes).map_err(flaw)?;
-    Ok(vec![
-        format!("repository {}", head.repository),
-        format!("number {}", head.seq),
-        format!("nonce {}", hexed(head.nonce)),
-    ])
-}
-
-fn envelope(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
-    let keys = Arc::new(keys(vector));
-    let envelope = Envelope::decode(bytes).map_err(flaw)?;
-    let opener = Opener::new(keys.clone(), repository(vector));
-    let key = opener.pack_key(envelope.run_public, envelope.salt, &envelope.commitment).map_err(crypto_flaw)?;
-    let place = Place { pack_kind: 0, block_kind: 1, codec: 0, raw_bytes: envelope.raw_bytes };
-    let mut record = envelope.sealed;
-    key.open(0, place, &mut record).map_err(crypto_flaw)?;
-    if keys.snapshot_id(&record) != SnapshotId::new(vector.array("snapshot")) {
-        return Err("broken");
-    }
-    Ok(says::record(&Record::decode(&record).map_err(flaw)?))
-}
-
-fn entry(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
-    let keys = keys(vector);
-    let head = Head::decode(bytes).map_err(flaw)?;
-    if head.repository != repository(vector) {
-        return Err("foreign");
-    }
-    if head.seq != vector.number("number") {
-        return Err("broken");
-    }
-    let log_key = Secret::new(hash::derive(KEY_PURPOSE, &[keys.structure().expose()]));
-    let (plain, sealed) = bytes.split_at(HEAD_BYTES);
-    let mut opened = sealed.to_vec();
-    open_object(&log_key, &head.nonce, plain, &mut opened).map_err(crypto_flaw)?;
-    let (signed, signature) = opened.split_last_chunk::<64>().ok_or("truncated")?;
-    let body = Body::decode(signed).map_err(flaw)?;
-    if body.writer != keys.writer() {
-        return Err("forged");
-    }
-    let message: [&[u8]; 3] = [head.repository.as_bytes(), &head.seq.to_le_bytes(), signed];
-    sign::verify(&keys.signer().public(), SIGNATURE_DOMAIN, &message, signature).map_err(crypto_flaw)?;
-    Ok(says::body(&body))
-}
-
-fn tag(bytes: &[u8]) -> Result<Lines, Flaw> {
-    let tag = str::from_utf8(bytes).map_err(|_| "broken")?;
-    if tag_allowed(tag) { Ok(vec![format!("tag {tag}")]) } else { Err("broken") }
-}
-
-fn fold(vector: &Vector) -> Result<Lines, Flaw> {
-    let mut state = State::default();
-    for (seq, line) in (1..).zip(vector.text("bodies").lines()) {
-        if line == "missing" {
-            state.apply_damaged(seq, [0; 32], "missing".into());
-        } else {
-            let body = Body::decode(&hex::decode(line).expect("bodies in hexadecimal")).map_err(flaw)?;
-            state.apply(seq, [0; 32], &body);
-        }
-    }
-    Ok(says::state(&state))
 }
