@@ -228,6 +228,9 @@ impl From<backup::Error> for Failure {
             backup::Error::Lost => {
                 Self::new(Exit::Failed, message).hint("run the backup again; nothing stored before is affected")
             }
+            backup::Error::Unfit(_) => {
+                Self::usage(message).hint("give a folder above them instead of each path, or shorter names")
+            }
             backup::Error::Calendar(error) => error.into(),
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod compare;
+pub mod fit;
 pub mod random;
 pub mod reading;
 
@@ -13,8 +14,8 @@ use std::ops::ControlFlow;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::crypto::random as entropy;
-use crate::format::Time;
 use crate::format::record::{Counts, Record};
+use crate::format::{Reject, Time};
 use crate::id::SnapshotId;
 use crate::ops::backup::assemble::Assembler;
 use crate::ops::backup::compare::Parent;
@@ -101,6 +102,9 @@ pub enum Error {
     /// Data that the stream shares with older snapshots was pruned while it was read, and it cannot be read again.
     #[error("data that this stream shares with older snapshots was pruned while it ran")]
     Lost,
+    /// What was given does not fit into a snapshot's record or log entry. Nothing was read yet.
+    #[error("what is given does not fit into a snapshot: {0}")]
+    Unfit(Reject),
     /// The repository's time zone is not known here.
     #[error(transparent)]
     Calendar(#[from] retention::CalendarError),
@@ -116,6 +120,7 @@ pub fn run(
 ) -> Result<Report, Error> {
     let calendar = Calendar::new(&repo.config().time_zone, repo.config().week_start)?;
     let started = now();
+    fit::check(options, started).map_err(Error::Unfit)?;
     let mut attempt = 1;
     loop {
         match attempt_once(repo, source, options, &calendar, started, now, observer) {
@@ -166,20 +171,14 @@ fn attempt_once(
     }
     let grease: [u8; 8] = entropy::bytes().map_err(RepoError::from)?;
     let record = Record {
-        source: options.source.clone(),
-        host: options.host.clone(),
-        user: options.user.clone(),
-        paths: options.paths.clone(),
-        description: options.description.clone(),
-        started,
         ended: now(),
         complete: report.complete,
         parent: report.parent,
         root,
         counts: report.counts,
         unique: entropy::bytes().map_err(RepoError::from)?,
-        program: concat!("larder ", env!("CARGO_PKG_VERSION")).into(),
         extension: grease[..usize::from(grease[0] % 8)].to_vec(),
+        ..fit::draft(options, started)
     };
     let bytes = record.encode();
     if Record::decode(&bytes).as_ref() != Ok(&record) {

@@ -52,6 +52,20 @@ fn an_unknown_time_zone_is_a_usage_error() {
 }
 
 #[test]
+fn more_paths_than_a_snapshot_can_name_are_refused_before_anything_is_read() {
+    let shell = Shell::new();
+    shell.write("one", "1");
+    let before = shell.objects();
+    let command = format!("backup --source many{}", " one".repeat(4097));
+    shell.types(&command).sees(
+        2,
+        "",
+        "error: what is given does not fit into a snapshot: number of paths is 4097, above the limit of 4096\n  hint: *",
+    );
+    assert!(before == shell.objects());
+}
+
+#[test]
 fn a_snapshot_that_nobody_made_is_named_as_such() {
     let shell = Shell::new();
     shell.types("ls latest").sees(1, "", "error: there is no snapshot yet\n  hint: larder backup makes one");
