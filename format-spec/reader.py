@@ -691,16 +691,24 @@ class Repository:
 
     def open_slots(self, means, credential):
         slots = {path.name.removesuffix(".copy") for path in (self.folder / "keys").iterdir()}
-        for slot in sorted(name for name in slots if is_hex(name, 32))[:64]:
-            for found in self.copies((f"keys/{slot}", f"keys/{slot}.copy"), decode_slot):
-                own = found["repository"] == self.id and found["slot"].hex() == slot
-                if not own or (means == "password") != bool(found["stretching"]):
+        slots, taken = sorted(name for name in slots if is_hex(name, 32)), 0
+        for slot in slots[:4096]:
+            copies = self.copies((f"keys/{slot}", f"keys/{slot}.copy"), decode_slot)
+            own = [found for found in copies if found["repository"] == self.id and found["slot"].hex() == slot]
+            taken += bool(own)
+            if taken > 64:
+                complain(f"key slots from {slot} on are ignored: there are too many")
+                return
+            for found in own:
+                if (means == "password") != bool(found["stretching"]):
                     continue
                 try:
                     yield open_slot(found, credential)
                 except Refused as flaw:
                     if str(flaw) != "wrong-key":
                         complain(f"key slot {slot} is damaged: {flaw}")
+        if len(slots) > 4096:
+            complain(f"{len(slots) - 4096} key slots are ignored: there are too many")
 
     def fetch_log(self):
         """Number -> (hash, body, flaw), and the head."""

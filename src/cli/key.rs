@@ -170,7 +170,7 @@ fn change_password(session: &mut Session, arguments: &Change) -> Outcome {
     let (repo, root) = open(session, &credential)?;
     let slots = read_slots(repo.storage().as_ref(), repo.config().repository)?.slots;
     let opens = |slot: &&Slot| {
-        let alone = Slots { slots: vec![(*slot).clone()], oddities: Vec::new() };
+        let alone = Slots { slots: vec![(*slot).clone()], ..Slots::default() };
         slots::unlock(&alone, &credential).is_ok()
     };
     let old = slots.iter().find(opens).ok_or_else(|| Failure::new(Exit::Failed, "that password opens no slot now"))?;

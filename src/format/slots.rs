@@ -9,6 +9,8 @@ use crate::id::{RepositoryId, SlotId};
 pub const SLOT_BYTES_MAX: u64 = 4096;
 /// Most slots of a repository.
 pub const SLOTS_MAX: usize = 64;
+/// Most slot ids of which copies are read, so that a folder full of junk is not read to its end.
+pub const SLOTS_READ_MAX: usize = 4096;
 /// Longest label.
 pub const LABEL_BYTES_MAX: u64 = 256;
 

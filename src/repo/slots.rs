@@ -13,7 +13,7 @@ use crate::crypto::seal::{open_object, seal_object};
 use crate::crypto::secret::Secret;
 use crate::crypto::slot::{SlotKey, Stretch};
 use crate::format::log::{Action, KeyChange};
-use crate::format::slots::{SLOT_BYTES_MAX, SLOTS_MAX, Slot};
+use crate::format::slots::{SLOT_BYTES_MAX, SLOTS_MAX, SLOTS_READ_MAX, Slot};
 use crate::format::{Time, objects};
 use crate::id::{RepositoryId, SlotId};
 use crate::repo::error::Error;
@@ -102,39 +102,72 @@ fn open_slot(slot: &Slot, key: &SlotKey) -> Result<RootKey, crypto::Error> {
     Ok(RootKey::new(Secret::new(*bytes)))
 }
 
+/// Damaged copies of slots that are named one by one.
+const ODDITIES_MAX: usize = 64;
+
 /// What was found under `keys/`.
 #[derive(Debug, Default)]
 pub struct Slots {
     /// Slots of which at least one copy is sound.
     pub slots: Vec<Slot>,
-    /// Copies that are missing or damaged.
+    /// Copies that are missing or damaged, and how many slots were ignored.
     pub oddities: Vec<String>,
+    /// Slot ids that were not looked at, as there are too many.
+    pub ignored: usize,
 }
 
-/// Reads all slots.
+/// Reads the slots: the first 64 ids, in their order, of which a copy is a slot of this repository. What is none does
+/// not count, so that junk hides no slot; see "Key slots" in `format-spec/keys.md`.
 pub fn read_slots(storage: &dyn Storage, repository: RepositoryId) -> Result<Slots, Error> {
     let mut ids = BTreeSet::new();
     storage.list(objects::SLOTS, &mut |info| {
         ids.extend(objects::slot_of_name(info.name.as_str()));
     })?;
     let mut found = Slots::default();
-    for id in ids.into_iter().take(SLOTS_MAX) {
-        let mut sound: Option<Slot> = None;
-        for name in objects::slot_names(&id) {
-            match read_copy(storage, repository, id, &name) {
-                // Either may be the damaged one: both are tried.
-                Ok(slot) if sound.as_ref().is_some_and(|first| *first != slot) => {
-                    found.oddities.push(format!("{name} and its other copy differ"));
-                    found.slots.push(slot);
-                }
-                Ok(slot) => sound = Some(slot),
-                Err(error) if error.is_damage() => found.oddities.push(error.to_string()),
-                Err(error) => return Err(error),
-            }
+    let (mut read, mut sound, mut unnamed) = (0, 0, 0);
+    for &id in ids.iter().take(SLOTS_READ_MAX) {
+        if sound == SLOTS_MAX {
+            break;
         }
-        found.slots.extend(sound);
+        read += 1;
+        let (slots, oddities) = read_slot(storage, repository, id)?;
+        let usable = !slots.is_empty();
+        sound += usize::from(usable);
+        found.slots.extend(slots);
+        // A damaged copy of a slot that can be used is always named: junk must not hide it either.
+        if usable || found.oddities.len() < ODDITIES_MAX {
+            found.oddities.extend(oddities);
+        } else {
+            unnamed += oddities.len();
+        }
+    }
+    if unnamed > 0 {
+        found.oddities.push(format!("{unnamed} more copies of key slots are damaged or missing"));
+    }
+    found.ignored = ids.len() - read;
+    if found.ignored > 0 {
+        found.oddities.push(format!("{} of {} key slots were ignored: there are too many", found.ignored, ids.len()));
     }
     Ok(found)
+}
+
+/// Reads both copies of a slot: what can be used, both if they differ, and what is wrong with them.
+fn read_slot(storage: &dyn Storage, repository: RepositoryId, id: SlotId) -> Result<(Vec<Slot>, Vec<String>), Error> {
+    let (mut slots, mut oddities) = (Vec::<Slot>::new(), Vec::new());
+    for name in objects::slot_names(&id) {
+        match read_copy(storage, repository, id, &name) {
+            // Either may be the damaged one: both are tried.
+            Ok(slot) if slots.first().is_some_and(|first| *first != slot) => {
+                oddities.push(format!("{name} and its other copy differ"));
+                slots.insert(0, slot);
+            }
+            Ok(slot) if slots.is_empty() => slots.push(slot),
+            Ok(_) => {}
+            Err(error) if error.is_damage() => oddities.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((slots, oddities))
 }
 
 fn read_copy(storage: &dyn Storage, repository: RepositoryId, id: SlotId, name: &str) -> Result<Slot, Error> {
@@ -155,7 +188,12 @@ pub fn unlock(slots: &Slots, credential: &Credential) -> Result<RootKey, Error> 
         Credential::Recovery(root) => return Ok(RootKey::new(Secret::new(*root.expose()))),
     };
     if slots.slots.is_empty() {
-        let reason = slots.oddities.first().cloned().unwrap_or_else(|| "there is none".into());
+        let first = slots.oddities.first().cloned().unwrap_or_else(|| "there is none".into());
+        let reason = if slots.ignored == 0 {
+            first
+        } else {
+            format!("{first}; {} more ignored: there are too many", slots.ignored)
+        };
         return Err(Error::NoSlot { reason });
     }
     let mut forged = None;
@@ -166,7 +204,11 @@ pub fn unlock(slots: &Slots, credential: &Credential) -> Result<RootKey, Error> 
             Err(error) => forged = Some(Error::forged(objects::slot_names(&slot.slot)[0].clone(), error)),
         }
     }
-    Err(forged.unwrap_or(Error::WrongKey))
+    // The right one may be among those that nobody looked at.
+    let unknown = (slots.ignored > 0).then(|| Error::NoSlot {
+        reason: format!("{} were tried, and {} more ignored: there are too many", slots.slots.len(), slots.ignored),
+    });
+    Err(forged.or(unknown).unwrap_or(Error::WrongKey))
 }
 
 /// Stores both copies of a slot.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use larder::crypto::keys::RootKey;
 use larder::crypto::secret::Secret;
 use larder::crypto::slot::Stretch;
-use larder::format::objects::WeekStart;
+use larder::format::objects::{self, WeekStart};
 use larder::format::slots::Slot;
+use larder::id::SlotId;
 use larder::repo::error::Error;
 use larder::repo::open::{NewRepository, create, open};
 use larder::repo::slots::{Credential, parse_recovery, recovery_text, store_slot};
@@ -135,6 +136,64 @@ fn a_slot_of_another_repository_opens_nothing() {
     put(&memory, &own, &theirs.encode(), &BOTH);
     match try_open(&memory, &key_file(KEY)) {
         Err(Error::NoSlot { reason }) => assert!(reason.contains("another repository"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A slot id that comes before almost every random one.
+fn low_id(n: u16) -> SlotId {
+    let mut id = [0; 16];
+    id[14..].copy_from_slice(&n.to_be_bytes());
+    SlotId::new(id)
+}
+
+#[test]
+fn junk_under_lower_ids_hides_no_slot() {
+    let (made, other) = (damage_samples::tiny(), damage_samples::tiny());
+    let (own, theirs) = (slot_of(&made, "first"), slot_of(&other, "first"));
+    let junk: [(&str, Vec<u8>); 4] = [
+        ("junk", b"junk".to_vec()),
+        ("another repository's", theirs.encode()),
+        ("under another name", own.encode()),
+        ("too long", vec![0; 5000]),
+    ];
+    for (what, bytes) in junk {
+        let memory = memory_of(&made.image);
+        for n in 0..500 {
+            let [first, copy] = objects::slot_names(&low_id(n));
+            memory.put_raw(&name(first), &bytes);
+            memory.put_raw(&name(copy), &bytes);
+        }
+        // One copy of the real one is damaged: that is said beside the junk.
+        put(&memory, &own, b"junk", &[""]);
+        let oddities = try_open(&memory, &key_file(KEY)).unwrap();
+        assert!(oddities.len() < 80, "{what}: {}", oddities.len());
+        assert!(oddities.iter().any(|oddity| oddity.contains(&own.slot.to_string())), "{what}: {oddities:?}");
+        assert!(oddities.iter().any(|oddity| oddity.starts_with("936 more copies")), "{what}: {oddities:?}");
+    }
+}
+
+#[test]
+fn the_number_of_slots_is_bounded_and_the_rest_is_said() {
+    let made = damage_samples::tiny();
+    let own = slot_of(&made, "first");
+    // Well-formed slots of this repository that the key does not open.
+    let decoy = |n| Slot { slot: low_id(n), salt: [n as u8; 32], ..own.clone() };
+    let memory = memory_of(&made.image);
+    (0..63).for_each(|n| put(&memory, &decoy(n), &decoy(n).encode(), &BOTH));
+    assert_eq!(try_open(&memory, &key_file(KEY)).unwrap(), [String::new(); 0]);
+    put(&memory, &decoy(63), &decoy(63).encode(), &BOTH);
+    match try_open(&memory, &key_file(KEY)) {
+        Err(Error::NoSlot { reason }) => assert_eq!(reason, "64 were tried, and 1 more ignored: there are too many"),
+        other => panic!("{other:?}"),
+    }
+    // Nor is a folder full of junk read to its end.
+    let memory = memory_of(&made.image);
+    (0..4095).for_each(|n| memory.put_raw(&name(format!("keys/{}", low_id(n))), b""));
+    assert!(try_open(&memory, &key_file(KEY)).is_ok());
+    (4095..4100).for_each(|n| memory.put_raw(&name(format!("keys/{}", low_id(n))), b""));
+    match try_open(&memory, &key_file(KEY)) {
+        Err(Error::NoSlot { reason }) => assert!(reason.ends_with("5 more ignored: there are too many"), "{reason}"),
         other => panic!("{other:?}"),
     }
 }
