@@ -66,6 +66,30 @@ fn the_reader_restores_what_the_program_stored() {
     assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 1, "the first snapshot was forgotten");
 }
 
+/// Objects that are no entries: one without a number that an entry can have, one far beyond the newest entry, one near.
+#[test]
+fn the_reader_passes_over_what_lies_beyond_the_log() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| scratch.path().join(name);
+    fs::create_dir(at("tree")).expect("a folder");
+    fs::write(at("tree/a"), "a").expect("a file");
+    let made = make_repository(&at("repository"));
+    back_up(&made.repo, &at("tree"));
+    fs::write(at("key"), hex::encode(KEY)).expect("a key file");
+    let key = at("key");
+    let list = || read(&[&at("repository"), "--key-file".as_ref(), &key, "list".as_ref()]);
+    for far in ["ffffffffffffffff", "0001000000000000", "readme"] {
+        fs::write(at("repository/log").join(far), "junk").expect("an object");
+    }
+    let said = list();
+    assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
+    fs::write(at("repository/log/0000000000000020"), "junk").expect("an object");
+    let said = list();
+    let complaints = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(complaints.starts_with("log entry 32: truncated") && complaints.lines().count() == 1, "{complaints}");
+    assert_eq!(String::from_utf8_lossy(&said.stdout).lines().count(), 1);
+}
+
 #[test]
 fn the_reader_names_damage_and_restores_the_rest() {
     let scratch = tempfile::tempdir().expect("a folder");
