@@ -231,6 +231,7 @@ impl From<backup::Error> for Failure {
             backup::Error::Unfit(_) => {
                 Self::usage(message).hint("give a folder above them instead of each path, or shorter names")
             }
+            backup::Error::Tags(error) => error.into(),
             backup::Error::Calendar(error) => error.into(),
         }
     }

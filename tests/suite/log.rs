@@ -122,7 +122,7 @@ fn an_object_that_is_no_entry_uses_up_no_number_and_check_notes_it() {
         let repo = open_memory(&memory, None).unwrap();
         assert_eq!((repo.state().head, repo.state().problems.as_slice()), (head, [].as_slice()), "{seq:x}");
         let (problems, notes) = checked(&memory);
-        assert_eq!(problems, [String::new(); 0]);
+        assert_eq!(problems, [] as [String; 0]);
         assert!(notes.iter().any(|note| note.contains(&log_name(seq)) && note.contains("ignored")), "{notes:?}");
         prune_at_once(&repo).unwrap();
         // Beside it, what is no number at all.

@@ -181,7 +181,7 @@ fn the_number_of_slots_is_bounded_and_the_rest_is_said() {
     let decoy = |n| Slot { slot: low_id(n), salt: [n as u8; 32], ..own.clone() };
     let memory = memory_of(&made.image);
     (0..63).for_each(|n| put(&memory, &decoy(n), &decoy(n).encode(), &BOTH));
-    assert_eq!(try_open(&memory, &key_file(KEY)).unwrap(), [String::new(); 0]);
+    assert_eq!(try_open(&memory, &key_file(KEY)).unwrap(), [] as [String; 0]);
     put(&memory, &decoy(63), &decoy(63).encode(), &BOTH);
     match try_open(&memory, &key_file(KEY)) {
         Err(Error::NoSlot { reason }) => assert_eq!(reason, "64 were tried, and 1 more ignored: there are too many"),

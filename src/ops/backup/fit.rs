@@ -4,12 +4,12 @@
 
 use crate::crypto::seal::TAG_BYTES;
 use crate::format::content::{ChunkRef, LEVELS_MAX, PAGE_BYTES_MAX};
-use crate::format::log::{RECORD_BYTES_MAX, TAGS_MAX, tag_allowed};
+use crate::format::log::RECORD_BYTES_MAX;
 use crate::format::record::{Counts, ENVELOPE_BYTES, ListingRoot, Record};
 use crate::format::{Reject, Time};
 use crate::id::{ChunkId, SnapshotId};
-use crate::ops::backup::Options;
-use crate::ops::retention::TIERS;
+use crate::ops::backup::{Error, Options};
+use crate::ops::tag;
 
 /// Most random bytes that a writer puts into the extension of a record.
 const GREASE_BYTES_MAX: usize = 7;
@@ -49,23 +49,15 @@ pub fn draft(options: &Options, started: Time) -> Record {
 }
 
 /// Refuses what a reader would refuse.
-pub fn check(options: &Options, started: Time) -> Result<(), Reject> {
+pub fn check(options: &Options, started: Time) -> Result<(), Error> {
     let bytes = draft(options, started).encode();
-    Record::decode(&bytes)?;
+    Record::decode(&bytes).map_err(Error::Unfit)?;
     let value = (ENVELOPE_BYTES + bytes.len() + TAG_BYTES) as u64;
     if value > RECORD_BYTES_MAX {
         let field = "the length of all paths and texts together";
-        return Err(Reject::TooLarge { field, value, limit: RECORD_BYTES_MAX });
+        return Err(Error::Unfit(Reject::TooLarge { field, value, limit: RECORD_BYTES_MAX }));
     }
-    // The tiers may all be added to those given.
-    let (value, limit) = (options.tags.len() as u64, TAGS_MAX - TIERS.len() as u64);
-    if value > limit {
-        return Err(Reject::TooLarge { field: "number of tags", value, limit });
-    }
-    if options.tags.iter().any(|tag| !tag_allowed(tag)) {
-        return Err(Reject::Broken("a tag is not empty, has 128 bytes at most and neither spaces nor commas"));
-    }
-    Ok(())
+    Ok(tag::check(&options.tags)?)
 }
 
 #[cfg(test)]

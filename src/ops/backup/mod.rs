@@ -21,6 +21,7 @@ use crate::ops::backup::assemble::Assembler;
 use crate::ops::backup::compare::Parent;
 use crate::ops::backup::reading::{Job, Limits};
 use crate::ops::retention::{self, Calendar};
+use crate::ops::tag;
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
 use crate::repo::catalog::Catalog;
@@ -105,6 +106,9 @@ pub enum Error {
     /// What was given does not fit into a snapshot's record or log entry. Nothing was read yet.
     #[error("what is given does not fit into a snapshot: {0}")]
     Unfit(Reject),
+    /// The tags given.
+    #[error(transparent)]
+    Tags(#[from] tag::Error),
     /// The repository's time zone is not known here.
     #[error(transparent)]
     Calendar(#[from] retention::CalendarError),
@@ -120,7 +124,7 @@ pub fn run(
 ) -> Result<Report, Error> {
     let calendar = Calendar::new(&repo.config().time_zone, repo.config().week_start)?;
     let started = now();
-    fit::check(options, started).map_err(Error::Unfit)?;
+    fit::check(options, started)?;
     let mut attempt = 1;
     loop {
         match attempt_once(repo, source, options, &calendar, started, now, observer) {
