@@ -206,32 +206,58 @@ fn write_window(
 ) -> Result<(), Error> {
     let schedule = schedule(placements, CACHED_BLOCKS_MAX);
     let threads = threads.clamp(1, schedule.opens.len().max(1));
-    let (orders, queue) = unbounded::<(usize, Block)>();
+    let (orders, queue) = unbounded();
     // One more than there are threads: all are busy while one block waits to be written.
-    let (results, opened) = bounded::<Opened>(threads + 1);
+    let (results, opened) = bounded(threads + 1);
+    let (spent, spare) = unbounded();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let (queue, results) = (queue.clone(), results.clone());
-            scope.spawn(move || open_blocks(repo, &queue, &results));
+            let bench = Bench { queue: queue.clone(), results: results.clone(), spare: spare.clone() };
+            scope.spawn(move || bench.open_blocks(repo));
         }
-        drop((queue, results));
-        let blocks = Ahead { opens: &schedule.opens, ordered: 0, taken: 0, limit: threads + 1, early: HashMap::new() };
-        write_runs(repo, placements, &schedule, stream, blocks, (orders, opened))
+        drop((queue, results, spare));
+        let blocks = Ahead {
+            orders,
+            opened,
+            spent,
+            opens: &schedule.opens,
+            ordered: 0,
+            taken: 0,
+            limit: threads + 1,
+            early: HashMap::new(),
+        };
+        write_runs(repo, placements, &schedule, stream, blocks)
     })
 }
 
-fn open_blocks(repo: &Repository, queue: &Receiver<(usize, Block)>, results: &Sender<Opened>) {
-    let Ok(mut unpacker) = Unpacker::new() else { return };
-    for (at, (pack, block)) in queue {
-        let opened = repo.pack_reader(pack).and_then(|pack| repo.open_block(&pack, block, &mut unpacker));
-        if results.send((at, opened)).is_err() {
-            return;
+/// Where a worker takes its orders and puts what it opened.
+struct Bench {
+    queue: Receiver<(usize, Block)>,
+    results: Sender<Opened>,
+    /// Buffers of blocks that are not needed any more.
+    spare: Receiver<Vec<u8>>,
+}
+
+impl Bench {
+    fn open_blocks(self, repo: &Repository) {
+        let Ok(mut unpacker) = Unpacker::new() else { return };
+        for (at, (pack, block)) in self.queue {
+            if let Ok(buffer) = self.spare.try_recv() {
+                unpacker.recycle(buffer);
+            }
+            let opened = repo.pack_reader(pack).and_then(|pack| repo.open_block(&pack, block, &mut unpacker));
+            if self.results.send((at, opened)).is_err() {
+                return;
+            }
         }
     }
 }
 
 /// The blocks that are being opened.
 struct Ahead<'s> {
+    orders: Sender<(usize, Block)>,
+    opened: Receiver<Opened>,
+    spent: Sender<Vec<u8>>,
     opens: &'s [Block],
     ordered: usize,
     taken: usize,
@@ -241,23 +267,31 @@ struct Ahead<'s> {
 }
 
 impl Ahead<'_> {
-    fn order(&mut self, orders: &Sender<(usize, Block)>) {
+    fn order(&mut self) {
         while self.ordered < self.opens.len() && self.ordered < self.taken + self.limit {
             // A worker that is gone is noticed when its block does not come.
-            let _ = orders.send((self.ordered, self.opens[self.ordered]));
+            let _ = self.orders.send((self.ordered, self.opens[self.ordered]));
             self.ordered += 1;
         }
     }
 
-    fn next(&mut self, opened: &Receiver<Opened>) -> Result<Vec<u8>, RepoError> {
+    fn next(&mut self) -> Result<Vec<u8>, RepoError> {
         let turn = self.taken;
         self.taken += 1;
         loop {
             if let Some(block) = self.early.remove(&turn) {
                 return block;
             }
-            let (at, block) = opened.recv().map_err(|_| RepoError::Worker)?;
+            let (at, block) = self.opened.recv().map_err(|_| RepoError::Worker)?;
             self.early.insert(at, block);
+        }
+    }
+
+    /// Hands a block's buffer back to the workers.
+    fn recycle(&self, block: Option<Result<Vec<u8>, String>>) {
+        if let Some(Ok(buffer)) = block {
+            // When the workers are gone, nobody needs it.
+            let _ = self.spent.send(buffer);
         }
     }
 }
@@ -268,19 +302,20 @@ fn write_runs(
     schedule: &Schedule,
     stream: &mut Stream<'_>,
     mut ahead: Ahead<'_>,
-    (orders, opened): (Sender<(usize, Block)>, Receiver<Opened>),
 ) -> Result<(), Error> {
     let mut cached: HashMap<Block, Result<Vec<u8>, String>> = HashMap::new();
     let mut at = 0;
     for run in &schedule.runs {
-        ahead.order(&orders);
-        run.evict.iter().for_each(|evict| drop(cached.remove(evict)));
+        ahead.order();
+        if let Some(evict) = &run.evict {
+            ahead.recycle(cached.remove(evict));
+        }
         if run.open == Open::Next {
-            let block = match ahead.next(&opened) {
+            let block = match ahead.next() {
                 Err(RepoError::Worker) => return Err(RepoError::Worker.into()),
                 block => block.map_err(|error| error.to_string()),
             };
-            ahead.order(&orders);
+            ahead.order();
             cached.insert(run.block, block);
         }
         let block = cached.get(&run.block).ok_or(RepoError::Worker)?;
@@ -289,7 +324,7 @@ fn write_runs(
         }
         at += run.chunks;
         if run.after == After::Drop {
-            cached.remove(&run.block);
+            ahead.recycle(cached.remove(&run.block));
         }
     }
     Ok(())

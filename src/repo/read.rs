@@ -141,15 +141,18 @@ impl Repository {
 
     /// Reads and opens one block. Its chunks are not verified yet: see [`verified`].
     pub fn open_block(&self, pack: &PackReader, block: u32, unpacker: &mut Unpacker) -> Result<Vec<u8>, Error> {
-        let sealed = self.sealed_block(pack, block)?;
+        let sealed = self.sealed_block(pack, block, unpacker)?;
         self.open_sealed(pack, block, sealed, unpacker)
     }
 
-    /// Reads one block as it is stored.
-    pub fn sealed_block(&self, pack: &PackReader, block: u32) -> Result<Vec<u8>, Error> {
+    /// Reads one block as it is stored, into one of the unpacker's buffers.
+    pub fn sealed_block(&self, pack: &PackReader, block: u32, unpacker: &mut Unpacker) -> Result<Vec<u8>, Error> {
         let entry = pack.block(block)?;
         let at = pack.blocks_at + entry.offset;
-        Ok(self.storage.get(&object(objects::pack_name(&pack.id))?, at..at + u64::from(entry.sealed_bytes))?)
+        let mut sealed = unpacker.buffer();
+        let range = at..at + u64::from(entry.sealed_bytes);
+        self.storage.get_into(&object(objects::pack_name(&pack.id))?, range, &mut sealed)?;
+        Ok(sealed)
     }
 
     /// Opens one block that was read before.

@@ -87,10 +87,15 @@ impl Packer {
     }
 }
 
-/// Decompresses blocks, one after the other, into a buffer that is used again.
+/// Spare buffers that an unpacker keeps: one for a block as stored, one for what is in it.
+const SPARE_MAX: usize = 2;
+
+/// Decompresses blocks, one after the other, into buffers that are used again: the system clears fresh ones, page by
+/// page, which takes an eighth of the time of opening a block.
 pub struct Unpacker {
     decompressor: Decompressor<'static>,
     out: Vec<u8>,
+    spare: Vec<Vec<u8>>,
 }
 
 impl Unpacker {
@@ -98,7 +103,19 @@ impl Unpacker {
     pub fn new() -> Result<Self, Error> {
         let mut decompressor = Decompressor::new().map_err(compression)?;
         decompressor.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(compression)?;
-        Ok(Self { decompressor, out: Vec::new() })
+        Ok(Self { decompressor, out: Vec::new(), spare: Vec::new() })
+    }
+
+    /// A buffer with anything in it.
+    pub fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back a buffer that is not needed any more.
+    pub fn recycle(&mut self, buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(buffer);
+        }
     }
 
     fn unpack(&mut self, bytes: &[u8], raw_bytes: usize) -> Result<&[u8], Reject> {
@@ -125,8 +142,11 @@ impl Unpacker {
         match entry.codec {
             Codec::Raw => Ok(sealed),
             Codec::Zstd => {
-                let mut raw = Vec::with_capacity(entry.raw_bytes as usize);
+                let mut raw = self.buffer();
+                raw.clear();
+                raw.reserve_exact(entry.raw_bytes as usize);
                 unpack_into(&mut self.decompressor, &sealed, entry.raw_bytes as usize, &mut raw)?;
+                self.recycle(sealed);
                 Ok(raw)
             }
         }

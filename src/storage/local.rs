@@ -232,11 +232,17 @@ impl Storage for Local {
     }
 
     fn get(&self, name: &ObjectName, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.get_into(name, range, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn get_into(&self, name: &ObjectName, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Error> {
         let (file, there) = self.open_object(name).map_err(|errno| failed("read", name, errno))?;
         if there < range.end {
             return Err(Error::too_short(name, &range, there));
         }
-        read_at(&file, &range).map_err(|errno| failed("read", name, errno))
+        read_at(&file, &range, buffer).map_err(|errno| failed("read", name, errno))
     }
 
     fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, Error> {
@@ -244,7 +250,9 @@ impl Storage for Local {
         if there > limit {
             return Err(Error::too_long(name, limit, there));
         }
-        read_at(&file, &(0..there)).map_err(|errno| failed("read", name, errno))
+        let mut bytes = Vec::new();
+        read_at(&file, &(0..there), &mut bytes).map_err(|errno| failed("read", name, errno))?;
+        Ok(bytes)
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(ObjectInfo)) -> Result<(), Error> {
@@ -326,11 +334,14 @@ fn open_part(folder_fd: &OwnedFd, part: &str) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| openat(folder_fd, part, FOLDER | OFlags::NOFOLLOW, Mode::empty()))
 }
 
-fn read_at(file: &File, range: &Range<u64>) -> Result<Vec<u8>, Errno> {
+fn read_at(file: &File, range: &Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Errno> {
     let len = range.end.checked_sub(range.start).and_then(|len| usize::try_from(len).ok()).ok_or(Errno::INVAL)?;
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, range.start).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    Ok(bytes)
+    if bytes.capacity() < len {
+        // Fresh zeros come from the system as they are; growing a buffer would clear them once more.
+        *bytes = vec![0; len];
+    }
+    bytes.resize(len, 0);
+    file.read_exact_at(bytes, range.start).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 fn sync_folder(folder_fd: &OwnedFd) -> Result<(), Errno> {

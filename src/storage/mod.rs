@@ -114,6 +114,12 @@ pub trait Storage: Send + Sync {
     /// Reads exactly this range of an object: [`ErrorKind::TooShort`] when there is less.
     fn get(&self, name: &ObjectName, range: Range<u64>) -> Result<Vec<u8>, Error>;
 
+    /// The same, into a buffer that was used before: what it held is replaced. After an error it holds anything.
+    fn get_into(&self, name: &ObjectName, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Error> {
+        *buffer = self.get(name, range)?;
+        Ok(())
+    }
+
     /// Reads a whole object of at most `limit` bytes ([`ErrorKind::TooLong`] when there is more).
     fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, Error>;
 

@@ -48,6 +48,7 @@ macro_rules! contract {
             what_is_put_is_read_back
             parts_are_written_one_after_the_other
             a_range_is_read_exactly
+            a_range_replaces_what_the_buffer_held
             a_range_beyond_the_end_is_too_short
             a_range_that_ends_before_it_begins_is_an_error
             an_object_longer_than_the_limit_is_not_read

@@ -197,7 +197,7 @@ impl<'r> Looker<'r> {
         hasher: &mut hash::Hasher,
         unpacker: &mut Unpacker,
     ) -> Result<(), Error> {
-        let sealed = self.repo.sealed_block(reader, at)?;
+        let sealed = self.repo.sealed_block(reader, at, unpacker)?;
         hasher.update(&sealed);
         let bytes = self.repo.open_sealed(reader, at, sealed, unpacker)?;
         if block.kind == BlockKind::Record {
@@ -208,6 +208,7 @@ impl<'r> Looker<'r> {
         for chunk in reader.directory.chunks_of(block) {
             verified(self.repo, reader.kind, &bytes, chunk.offset, chunk.bytes, &chunk.id)?;
         }
+        unpacker.recycle(bytes);
         Ok(())
     }
 }

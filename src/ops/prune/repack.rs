@@ -107,6 +107,7 @@ fn copy_pack(session: &Session<'_>, number: PackNumber, writer: &mut Writer) -> 
                 Kind::Tree => drop(writer.page(chunk_bytes)?),
             }
         }
+        unpacker.recycle(bytes);
     }
     Ok(records)
 }

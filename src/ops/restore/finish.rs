@@ -1,13 +1,15 @@
 //! What comes after the files: symlinks, pipes and devices, what is to be deleted, and the metadata of folders.
 //!
-//! Promise: a second pass over the listing in constant memory. A folder gets its mode and times when everything in it
-//! is there, the deepest first. Nothing is deleted if any part of the restore was damaged.
+//! Promise: constant memory, by a second pass over the listing unless the first could keep what is left to do. A
+//! folder gets its mode and times when everything in it is there, the deepest first. Nothing is deleted if any part of
+//! the restore was damaged.
 
 use std::io;
 
 use crate::format::listing::{Entry, Node};
 use crate::ops::restore::delete::Extras;
 use crate::ops::restore::existing;
+use crate::ops::restore::later::Later;
 use crate::ops::restore::links::{self, First, Links};
 use crate::ops::restore::marks::{Mark, Marks};
 use crate::ops::restore::report::Action;
@@ -18,7 +20,7 @@ use crate::posix::capture::{Kind, Status, node_at};
 use crate::posix::place::make_node;
 
 /// Makes and sets what could not be before the files were there.
-pub fn run(context: &Context<'_>, marks: &Marks) -> Result<(), Error> {
+pub fn run(context: &Context<'_>, marks: &Marks, later: Later) -> Result<(), Error> {
     let mut extras: Vec<Extras> = Vec::new();
     let deletes = context.options.extra == Extra::Delete;
     let sound = context.tally.report().damaged == 0;
@@ -27,7 +29,11 @@ pub fn run(context: &Context<'_>, marks: &Marks) -> Result<(), Error> {
     }
     let deletes = deletes && sound;
     let mut links = Links::new(context.limits.links_bytes_max);
-    let mut steps = Steps::new(context.repo, &context.listing, &context.filter);
+    let mut steps = match later.steps() {
+        // What is not to be deleted includes the files, which were not kept.
+        Some(kept) if !deletes => Steps::kept(kept, &context.filter),
+        _ => Steps::new(context.repo, &context.listing, &context.filter),
+    };
     while let Some(step) = steps.next() {
         match step {
             Step::Entry(chosen) => {

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod existing;
 pub mod file;
 pub mod finish;
+pub mod later;
 pub mod layout;
 pub mod links;
 pub mod locate;
@@ -236,8 +237,8 @@ fn run_within(
         write::run(&context, &mut window)?;
         planner.done(window)?;
     }
-    let marks = planner.finish();
-    finish::run(&context, &marks)?;
+    let (marks, later) = planner.finish();
+    finish::run(&context, &marks, later)?;
     if options.mode == Mode::Write {
         sync(&context)?;
         if options.verify == Verify::Everything {

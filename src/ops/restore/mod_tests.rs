@@ -28,8 +28,14 @@ use crate::source::directory::{DirectorySource, Options as SourceOptions};
 use crate::storage::memory::Memory;
 
 /// Windows of a few chunks and files, so that everything is split over many.
-const SMALL: Limits =
-    Limits { placements_max: 7, files_max: 3, text_bytes_max: 200, open_files_max: 1, links_bytes_max: 100 };
+const SMALL: Limits = Limits {
+    placements_max: 7,
+    files_max: 3,
+    text_bytes_max: 200,
+    open_files_max: 1,
+    later_bytes_max: 1000,
+    links_bytes_max: 100,
+};
 
 pub fn repository() -> (Arc<Memory>, Repository) {
     let storage = Arc::new(Memory::new());

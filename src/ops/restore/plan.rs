@@ -13,6 +13,7 @@ use crate::format::content::{ChunkRef, Content};
 use crate::format::listing::{Entry, Node};
 use crate::ops::restore::existing::{self, Found};
 use crate::ops::restore::file;
+use crate::ops::restore::later::Later;
 use crate::ops::restore::links::{self, First, Links};
 use crate::ops::restore::locate::{Locator, NOWHERE};
 use crate::ops::restore::marks::{Mark, Marks};
@@ -34,6 +35,7 @@ pub struct Planner<'c> {
     locator: Locator<'c>,
     links: Links,
     marks: Marks,
+    later: Later,
     current: Option<Current<'c>>,
     carried: Option<FileSlot>,
 }
@@ -56,14 +58,15 @@ impl<'c> Planner<'c> {
             locator: Locator::new(context.repo),
             links: Links::new(context.limits.links_bytes_max),
             marks: Marks::default(),
+            later: Later::new(context.limits.later_bytes_max),
             current: None,
             carried: None,
         })
     }
 
-    /// What became of each entry, when all windows are done.
-    pub fn finish(self) -> Marks {
-        self.marks
+    /// What became of each entry when all windows are done, and what is left to do.
+    pub fn finish(self) -> (Marks, Later) {
+        (self.marks, self.later)
     }
 
     /// The next files to restore. `None`: that was all.
@@ -115,11 +118,14 @@ impl<'c> Planner<'c> {
         let tally = &self.context.tally;
         match step {
             Step::Entry(chosen) => match chosen.entry.node {
-                Node::Directory => return self.folder(&chosen),
                 Node::File { .. } => return self.file(chosen, window),
-                _ => {}
+                Node::Directory => {
+                    self.folder(&chosen)?;
+                    self.later.keep(Step::Entry(chosen));
+                }
+                _ => self.later.keep(Step::Entry(chosen)),
             },
-            Step::Leave(_) => {}
+            Step::Leave(_) => self.later.keep(step),
             Step::Astray(path) => tally.problem(&path, "what it lies in is no folder in the snapshot"),
             Step::Damaged(error) if error.is_damage() => {
                 tally.damage(b"", &format!("part of the listing is lost: {error}"))

@@ -111,6 +111,11 @@ impl<'r> Steps<'r> {
         Self::over(Box::new(under(repo, listing, &filter.root)), filter)
     }
 
+    /// Steps that were taken before.
+    pub fn kept(steps: Vec<Step>, filter: &'r Filter) -> Self {
+        Self { ready: steps.into(), ..Self::over(Box::new(std::iter::empty()), filter) }
+    }
+
     fn over(entries: Box<dyn Iterator<Item = Result<Entry, RepoError>> + 'r>, filter: &'r Filter) -> Self {
         Self {
             entries,

@@ -22,6 +22,8 @@ pub struct Limits {
     pub text_bytes_max: usize,
     /// Unfinished files that are held open.
     pub open_files_max: usize,
+    /// Bytes of what is left to do after the files.
+    pub later_bytes_max: usize,
     /// Bytes of the table of hard links that stay in memory.
     pub links_bytes_max: usize,
 }
@@ -33,6 +35,7 @@ impl Limits {
         files_max: 1 << 16,
         text_bytes_max: 16 << 20,
         open_files_max: 200,
+        later_bytes_max: 4 << 20,
         links_bytes_max: 8 << 20,
     };
 }

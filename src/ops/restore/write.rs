@@ -167,6 +167,9 @@ impl Shared<'_, '_> {
             files += self.file(slot, of_one_file, &opened)?;
         }
         self.context.tally.advanced(files, bytes);
+        if let Ok(block) = opened.block {
+            unpacker.recycle(block);
+        }
         Ok(())
     }
 

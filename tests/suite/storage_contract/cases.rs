@@ -48,6 +48,17 @@ pub fn a_range_is_read_exactly(storage: &Subject) {
     }
 }
 
+pub fn a_range_replaces_what_the_buffer_held(storage: &Subject) {
+    put(storage, "a", b"0123456789");
+    let mut buffer = b"something else, and longer than that".to_vec();
+    for (range, bytes) in [(0..10, "0123456789"), (3..6, "345"), (4..4, ""), (1..9, "12345678")] {
+        storage.get_into(&name("a"), range.clone(), &mut buffer).unwrap();
+        assert_eq!(buffer, bytes.as_bytes(), "{range:?}");
+    }
+    let error = storage.get_into(&name("a"), 5..11, &mut buffer).unwrap_err();
+    assert_eq!((error.kind, error.call, error.object.as_str()), (ErrorKind::TooShort, "read", "a"));
+}
+
 pub fn a_range_beyond_the_end_is_too_short(storage: &Subject) {
     put(storage, "a", b"0123456789");
     for range in [0..11, 9..12, 10..11, 11..11, 20..30, 0..u64::MAX, u64::MAX - 1..u64::MAX] {
