@@ -205,7 +205,7 @@ class Vector:
     def kind_pack(self):
         data = self["bytes"]
         pack = Pack(self.keys(), self["repository"], len(data), lambda at, n: data[at:at + n])
-        lines = [f"id {H(data).hex()}", f"kind {pack.kind}"]
+        lines = [f"id {H(data[:pack.preamble['body']]).hex()}", f"kind {pack.kind}"]
         for ordinal, block in enumerate(pack.blocks):
             lines += [say_block(block), f"hash {H(pack.block(ordinal)).hex()}"] + say_chunks(block[5])
         return lines

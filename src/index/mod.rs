@@ -141,19 +141,19 @@ impl Index {
         self.packs.get(number).map(|slot| &slot.row)
     }
 
-    /// Adds a pack: the length of its object, its header as stored (preamble and sealed directory), and the
+    /// Adds a pack: the length of its body, its header as stored (preamble and sealed directory), and the
     /// directory in it. Kept in memory until [`Index::flush`] or until the batch is full. A pack already known is
     /// left as it is.
     pub fn add_pack(
         &mut self,
         id: PackId,
-        object_bytes: u64,
+        body_bytes: u64,
         header: &[u8],
         directory: Arc<Directory>,
     ) -> Result<PackNumber, Error> {
         match self.packs.number(&id) {
             Some(number) => Ok(number),
-            None => self.put_pack(id, object_bytes, header, directory),
+            None => self.put_pack(id, body_bytes, header, directory),
         }
     }
 
@@ -173,7 +173,7 @@ impl Index {
     fn put_pack(
         &mut self,
         id: PackId,
-        object_bytes: u64,
+        body_bytes: u64,
         header: &[u8],
         directory: Arc<Directory>,
     ) -> Result<PackNumber, Error> {
@@ -187,7 +187,7 @@ impl Index {
         }
         let chunks = directory.chunks.len() as u32;
         let header_hash = store::header_hash(header);
-        let pack = StoredPack { row: 0, id, kind: preamble.kind, bytes: object_bytes, chunks, header_hash };
+        let pack = StoredPack { row: 0, id, kind: preamble.kind, bytes: body_bytes, chunks, header_hash };
         let number = self.packs.put(&pack, State::Pending).ok_or(wrong(Reject::Broken("too many packs")))?;
         self.pending.add(number, header, &directory);
         if let Some(filter) = &mut self.filter {

@@ -22,7 +22,7 @@ pub struct PackRow {
     pub id: PackId,
     /// What it holds.
     pub kind: Kind,
-    /// Length of the whole object.
+    /// Length of its body. The object may be longer.
     pub bytes: u64,
     /// How many chunks it holds.
     pub chunks: u32,

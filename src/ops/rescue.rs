@@ -51,7 +51,7 @@ fn stand(catalog: &Catalog, state: &State, id: &PackId) -> Stand {
     let (Some(listed), Some(pack)) = (catalog.listed.get(id), state.pack(id)) else { return Stand::Gone };
     match pack.fate {
         // A pack that was condemned before any entry named it has no length to hold it to.
-        _ if listed.bytes != pack.bytes => Stand::Gone,
+        _ if pack.bytes == 0 || !listed.holds(pack.bytes) => Stand::Gone,
         Fate::Live => Stand::Counts,
         Fate::Condemned { .. } => Stand::Condemned,
         Fate::Swept => Stand::Gone,

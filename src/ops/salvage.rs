@@ -101,7 +101,7 @@ pub fn run(repo: &Repository, now: Time, observer: &dyn Observer) -> Result<Repo
 fn there(repo: &Repository, state: &State, listed: &HashMap<PackId, Listed>) -> Counting {
     let index = repo.index();
     let rows = index.packs().filter(|row| {
-        let listed = listed.get(&row.id).is_some_and(|info| info.bytes == row.bytes);
+        let listed = listed.get(&row.id).is_some_and(|info| info.holds(row.bytes));
         listed && state.fate(&row.id) != Some(Fate::Swept)
     });
     rows.map(|row| row.number).collect()

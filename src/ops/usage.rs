@@ -1,7 +1,7 @@
 //! What live snapshots use: a bit for every chunk, and what that makes of each pack.
 //!
 //! Promise: of a chunk with several copies one counts as used, in the pack that is used most. Only packs count that
-//! the log says are live and that the storage lists at their right length. Left out on purpose: what to do about the
+//! the log says are live and that the storage lists and are not shorter than their body. Left out on purpose: what to do about the
 //! rest (`ops/prune`).
 
 use std::cmp::Reverse;
@@ -68,7 +68,7 @@ pub fn counting(repo: &Repository, state: &State, listed: &HashMap<PackId, Liste
     let index = repo.index();
     let sound = |id: &PackId, bytes: u64| {
         let named = state.pack(id).is_some_and(|pack| pack.fate == Fate::Live && pack.bytes == bytes);
-        named && listed.get(id).is_some_and(|info| info.bytes == bytes)
+        named && listed.get(id).is_some_and(|info| info.holds(bytes))
     };
     index.packs().filter(|row| sound(&row.id, row.bytes)).map(|row| row.number).collect()
 }

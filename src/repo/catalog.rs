@@ -27,6 +27,25 @@ pub struct Listed {
     pub stored_at: SystemTime,
 }
 
+impl Listed {
+    /// Whether a body of this length can be there. What follows a body is none of this version's business: see "Room
+    /// for parity" in `format-spec/packs.md`.
+    pub fn holds(&self, body_bytes: u64) -> bool {
+        self.bytes >= body_bytes
+    }
+}
+
+/// The front of a pack, as it was read.
+#[derive(Debug)]
+pub struct Front {
+    /// Preamble and sealed directory, as stored.
+    pub header: Vec<u8>,
+    /// What the directory says.
+    pub directory: Directory,
+    /// Length of the body, as the preamble says. The object may be longer.
+    pub body_bytes: u64,
+}
+
 /// The packs in the storage, with the index brought up to date.
 #[derive(Debug, Default)]
 pub struct Catalog {
@@ -55,8 +74,12 @@ impl Catalog {
         let listed = Self::list(repo)?;
         let mut catalog = Self { listed, faults: Vec::new() };
         let rows: Vec<(PackId, u64)> = repo.index().packs().map(|row| (row.id, row.bytes)).collect();
-        let gone = |(id, bytes): &(PackId, u64)| catalog.listed.get(id).is_none_or(|info| info.bytes != *bytes);
-        let gone: Vec<PackId> = rows.iter().filter(|row| gone(row)).map(|row| row.0).collect();
+        let mut gone = Vec::new();
+        for (id, bytes) in rows {
+            if !catalog.still_holds(repo, &id, bytes)? {
+                gone.push(id);
+            }
+        }
         if !gone.is_empty() {
             repo.index().remove_packs(&gone)?;
         }
@@ -70,17 +93,37 @@ impl Catalog {
             catalog.learn(repo, &state, id, bytes)?;
         }
         for (id, pack) in state.packs().filter(|(_, pack)| pack.fate == Fate::Live) {
-            match catalog.listed.get(id) {
-                None => catalog.faults.push((*id, "missing".into())),
-                Some(info) if info.bytes != pack.bytes => {
+            let index = repo.index();
+            let known = index.pack_number(id).and_then(|number| index.pack(number)).map(|row| row.bytes);
+            drop(index);
+            match (catalog.listed.get(id), known) {
+                (None, _) => catalog.faults.push((*id, "missing".into())),
+                (Some(info), _) if !info.holds(pack.bytes) => {
                     catalog.faults.push((*id, format!("{} bytes long instead of {}", info.bytes, pack.bytes)));
                 }
-                Some(_) => {}
+                (Some(_), Some(body)) if body != pack.bytes => {
+                    catalog.faults.push((*id, other_length(body, pack.bytes)));
+                }
+                (Some(_), _) => {}
             }
         }
         catalog.faults.sort();
         catalog.faults.dedup_by_key(|fault| fault.0);
         Ok(catalog)
+    }
+
+    /// Whether a pack that the index knows may be what it was. A longer object may have a trailer, or be another in its
+    /// place: its front tells.
+    fn still_holds(&self, repo: &Repository, id: &PackId, body_bytes: u64) -> Result<bool, Error> {
+        let Some(info) = self.listed.get(id) else { return Ok(false) };
+        if info.bytes <= body_bytes {
+            return Ok(info.bytes == body_bytes);
+        }
+        match read_header(repo, id, info.bytes) {
+            Ok(front) => Ok(front.body_bytes == body_bytes),
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes sure that the index knows every pack that the log says is there. Cheaper than a survey: nothing is
@@ -101,8 +144,8 @@ impl Catalog {
 
     fn learn(&mut self, repo: &Repository, state: &State, id: PackId, bytes: u64) -> Result<(), Error> {
         match read_header(repo, &id, bytes) {
-            Ok((header, directory)) => {
-                repo.index().add_pack(id, bytes, &header, Arc::new(directory))?;
+            Ok(front) => {
+                repo.index().add_pack(id, front.body_bytes, &front.header, Arc::new(front.directory))?;
             }
             // What no entry names may be what a killed run left: no fault.
             Err(error) if error.is_damage() => {
@@ -115,12 +158,12 @@ impl Catalog {
         Ok(())
     }
 
-    /// The packs whose chunks may be taken as stored: listed at their right length, neither condemned nor swept. With
+    /// The packs whose chunks may be taken as stored: listed and not shorter than their body, neither condemned nor swept. With
     /// a damaged log none may: it might have said that they are to go.
     pub fn sound<'a>(&'a self, state: &'a State, index: &'a Index) -> impl Iterator<Item = PackNumber> + 'a {
         let trusted = state.problems.is_empty();
         index.packs().filter_map(move |row| {
-            let listed = self.listed.get(&row.id).is_some_and(|info| info.bytes == row.bytes);
+            let listed = self.listed.get(&row.id).is_some_and(|info| info.holds(row.bytes));
             let counts = matches!(state.fate(&row.id), None | Some(Fate::Live));
             let named_so = state.pack(&row.id).is_none_or(|pack| pack.bytes == row.bytes);
             (trusted && listed && counts && named_so).then_some(row.number)
@@ -151,17 +194,22 @@ fn mend(repo: &Repository, pack: &PackId) -> Result<(), Error> {
         index.pack_number(pack).and_then(|number| index.pack(number).cloned())
     };
     let Some(row) = row else { return Ok(()) };
-    let (header, directory) = read_header(repo, pack, row.bytes)?;
-    Ok(repo.index().replace_header(row.number, &header, Arc::new(directory))?)
+    let front = read_header(repo, pack, row.bytes)?;
+    Ok(repo.index().replace_header(row.number, &front.header, Arc::new(front.directory))?)
 }
 
-/// Reads and opens a pack's directory.
-pub fn read_header(repo: &Repository, id: &PackId, bytes: u64) -> Result<(Vec<u8>, Directory), Error> {
+/// What is wrong with a pack whose preamble and log entry disagree.
+pub fn other_length(body_bytes: u64, named_bytes: u64) -> String {
+    format!("its preamble says that its body has {body_bytes} bytes, and the log says {named_bytes}")
+}
+
+/// Reads and opens the directory at the front of a pack. `bytes`: the length of its object, or of its body.
+pub fn read_header(repo: &Repository, id: &PackId, bytes: u64) -> Result<Front, Error> {
     let name = object(objects::pack_name(id))?;
     let mut header = repo.storage.get(&name, 0..HEADER_GUESS_BYTES.min(bytes))?;
     let preamble = Preamble::decode(&header).map_err(|reject| Error::reject(name.as_str(), reject))?;
     let len = PREAMBLE_BYTES as u64 + u64::from(preamble.directory_bytes.min(DIRECTORY_BYTES_MAX));
-    if len > bytes {
+    if preamble.body_bytes > bytes {
         return Err(Error::reject(name.as_str(), Reject::Truncated));
     }
     if len > header.len() as u64 {
@@ -174,12 +222,9 @@ pub fn read_header(repo: &Repository, id: &PackId, bytes: u64) -> Result<(Vec<u8
         }
     }
     header.truncate(len as usize);
-    if preamble.body_bytes != bytes {
-        return Err(Error::reject(name.as_str(), Reject::Broken("not as long as it says")));
-    }
     let opener = HeaderOpener { keys: repo.keys.clone(), repository: repo.config.repository };
     let directory = opener.open(&header).map_err(|reject| Error::reject(name.as_str(), reject))?;
-    Ok((header, directory))
+    Ok(Front { header, directory, body_bytes: preamble.body_bytes })
 }
 
 /// Opens the directories that the index keeps as they were stored.

@@ -544,7 +544,7 @@ pub fn relied_on<'a>(
     Ok((unnamed, rescue))
 }
 
-/// The gate before a commit: every pack that the snapshot relies on is listed with the right length. With a parent
+/// The gate before a commit: every pack that the snapshot relies on is listed, and not shorter than its body. With a parent
 /// that means every live pack.
 fn gate(repo: &Repository, written: &Written, draft: &Draft) -> Result<(), Error> {
     let listed = Catalog::list(repo)?;
@@ -558,7 +558,7 @@ fn gate(repo: &Repository, written: &Written, draft: &Draft) -> Result<(), Error
         needed.extend(live.map(|(id, pack)| (*id, pack.bytes)));
     }
     drop(index);
-    let amiss = |&(pack, bytes): &(&PackId, &u64)| listed.get(pack).is_none_or(|info| info.bytes != *bytes);
+    let amiss = |&(pack, bytes): &(&PackId, &u64)| listed.get(pack).is_none_or(|info| !info.holds(*bytes));
     let Some((pack, bytes)) = needed.iter().find(amiss) else { return Ok(()) };
     // What was swept since this run looked at the log is no damage: who can, reads again.
     let state = repo.refresh()?;

@@ -209,3 +209,34 @@ fn an_entry_that_contradicts_its_record_is_named_and_its_snapshot_stays_readable
         assert!(listing.unreadable[0].1.contains("log entry 1"), "{:?}", listing.unreadable);
     }
 }
+
+#[test]
+fn bytes_behind_the_body_of_a_pack_are_noted_and_harm_nothing() {
+    let (mut sample, [first, _], _) = two();
+    let packs = sample.packs();
+    let before = sample.contents(first).unwrap();
+    for pack in &packs {
+        sample.memory.damage(&name_of(pack), |bytes| bytes.extend_from_slice(&noise(7, 5000)));
+    }
+    for warm in [true, false] {
+        if !warm {
+            sample.reopen();
+        }
+        let report = check(&sample, DATA);
+        sound(&report);
+        assert_eq!(report.notes.len(), packs.len(), "{:?}", report.notes);
+        assert!(report.notes.iter().all(|note| note.contains("5000 bytes after its end")));
+        assert_eq!(sample.contents(first).unwrap(), before);
+    }
+    // They count as stored, and the next snapshot relies on them.
+    let third = sample.back_up(3, &[("a", noise(1, 50_000)), ("b", noise(2, 50_000))]);
+    let added = sample.packs().into_iter().filter(|pack| !packs.contains(pack));
+    assert!(added.clone().all(|pack| kind_of(&sample, &pack) == crate::format::Kind::Tree));
+    assert_eq!(sample.contents(third).unwrap(), before);
+    let state = sample.repo.state();
+    let named = packs.iter().filter_map(|pack| state.pack(pack)).map(|pack| pack.bytes).sum::<u64>();
+    assert!(named > 0, "the log names the length of bodies");
+    sample.memory.damage(&name_of(&packs[0]), |bytes| bytes.truncate(bytes.len() - 5001));
+    sample.reopen();
+    assert_eq!(check(&sample, STRUCTURE).problems[0].object, objects::pack_name(&packs[0]));
+}

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::crypto::hash;
 use crate::format::objects;
-use crate::format::packs::{BlockEntry, BlockKind, Directory};
+use crate::format::packs::{BlockEntry, BlockKind};
 use crate::format::record::Record;
 use crate::id::PackId;
 use crate::index::PackNumber;
@@ -18,7 +18,7 @@ use crate::ops::check::{Depth, Part, Report};
 use crate::ops::walk::Counting;
 use crate::progress::{Event, Observer, Units};
 use crate::repo::Repository;
-use crate::repo::catalog::{Catalog, read_header};
+use crate::repo::catalog::{Catalog, Front, other_length, read_header};
 use crate::repo::error::Error;
 use crate::repo::read::{PackReader, verified};
 use crate::repo::seal::Unpacker;
@@ -127,15 +127,27 @@ impl<'r> Looker<'r> {
     /// Looks at the front of a pack. Whatever is wrong with it is a problem; an error is one of the index.
     fn header(&self, pack: &Candidate) -> Result<Option<(PackNumber, Vec<u8>)>, Error> {
         let name = objects::pack_name(&pack.id);
-        let (header, directory) = match read_header(self.repo, &pack.id, pack.bytes) {
-            Ok(read) => read,
-            Err(error) => {
+        let read = read_header(self.repo, &pack.id, pack.object_bytes).map_err(|error| error.to_string());
+        let read = read.and_then(|front| match pack.bytes {
+            0 => Ok(front),
+            named if named == front.body_bytes => Ok(front),
+            named => Err(other_length(front.body_bytes, named)),
+        });
+        let front = match read {
+            Ok(front) => front,
+            Err(what) => {
                 let number = self.repo.index().pack_number(&pack.id);
-                self.problem(name, error.to_string(), number.map_or(Place::Beside, Place::Pack));
+                self.problem(name, what, number.map_or(Place::Beside, Place::Pack));
                 return Ok(None);
             }
         };
-        let number = self.hold_against_index(pack, &header, directory)?;
+        let trailing = pack.object_bytes - front.body_bytes;
+        if trailing > 0 {
+            let note = format!("{name} goes on for {trailing} bytes after its end; they are not checked");
+            self.note(|found| found.notes.push(note));
+        }
+        let header = front.header.clone();
+        let number = self.hold_against_index(pack, front)?;
         if pack.live {
             self.note(|found| found.sound.push(pack.id));
         }
@@ -143,15 +155,16 @@ impl<'r> Looker<'r> {
     }
 
     /// Sees to it that the index holds what the storage does.
-    fn hold_against_index(&self, pack: &Candidate, header: &[u8], directory: Directory) -> Result<PackNumber, Error> {
+    fn hold_against_index(&self, pack: &Candidate, front: Front) -> Result<PackNumber, Error> {
+        let Front { header, directory, body_bytes } = front;
         let mut index = self.repo.index();
         let Some(number) = index.pack_number(&pack.id) else {
-            return Ok(index.add_pack(pack.id, pack.bytes, header, Arc::new(directory))?);
+            return Ok(index.add_pack(pack.id, body_bytes, &header, Arc::new(directory))?);
         };
-        let same_header = index.header(number).is_ok_and(|kept| kept.as_deref() == Some(header));
+        let same_header = index.header(number).is_ok_and(|kept| kept.as_deref() == Some(header.as_slice()));
         let same = same_header && index.directory(number).is_ok_and(|kept| *kept == directory);
         if !same {
-            index.replace_header(number, header, Arc::new(directory))?;
+            index.replace_header(number, &header, Arc::new(directory))?;
             drop(index);
             let note = format!("the index held something else of {}; it was mended", objects::pack_name(&pack.id));
             self.note(|found| found.notes.push(note));

@@ -2,7 +2,7 @@ use super::*;
 
 fn packs(count: u64) -> Vec<Candidate> {
     let id = |n: u64| PackId::new(hash::plain(&n.to_le_bytes()));
-    (0..count).map(|n| Candidate { id: id(n), bytes: 1, live: n % 10 != 0 }).collect()
+    (0..count).map(|n| Candidate { id: id(n), object_bytes: 1, bytes: 1, live: n % 10 != 0 }).collect()
 }
 
 fn count(chosen: &[bool]) -> usize {

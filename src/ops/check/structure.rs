@@ -56,7 +56,9 @@ pub fn log(repo: &Repository, findings: &mut Findings, notes: &mut Vec<String>) 
 pub struct Candidate {
     /// The pack.
     pub id: PackId,
-    /// Its length.
+    /// The length of its object.
+    pub object_bytes: u64,
+    /// The length of its body as the log says; 0 if no entry does.
     pub bytes: u64,
     /// Whether it counts; otherwise it is condemned.
     pub live: bool,
@@ -76,11 +78,14 @@ pub fn packs(
     for (id, pack) in named {
         match listed.get(id) {
             None => lost(repo, id, "missing".into(), pack.fate, findings),
-            // One that was condemned before any entry named it has no length in the log.
-            Some(info) if pack.bytes > 0 && info.bytes != pack.bytes => {
+            // One that was condemned before any entry named it is of length 0 in the log.
+            Some(info) if !info.holds(pack.bytes) => {
                 lost(repo, id, format!("{} bytes long instead of {}", info.bytes, pack.bytes), pack.fate, findings);
             }
-            Some(info) => candidates.push(Candidate { id: *id, bytes: info.bytes, live: pack.fate == Fate::Live }),
+            Some(info) => {
+                let live = pack.fate == Fate::Live;
+                candidates.push(Candidate { id: *id, object_bytes: info.bytes, bytes: pack.bytes, live });
+            }
         }
     }
     forget_gone(repo, &listed)?;
@@ -102,7 +107,7 @@ fn lost(repo: &Repository, id: &PackId, what: String, fate: Fate, findings: &mut
 
 fn forget_gone(repo: &Repository, listed: &HashMap<PackId, Listed>) -> Result<(), Error> {
     let mut index = repo.index();
-    let there = |id: &PackId, bytes| listed.get(id).is_some_and(|info| info.bytes == bytes);
+    let there = |id: &PackId, bytes| listed.get(id).is_some_and(|info| info.holds(bytes));
     let gone: Vec<PackId> = index.packs().filter(|row| !there(&row.id, row.bytes)).map(|row| row.id).collect();
     Ok(index.remove_packs(&gone)?)
 }

@@ -20,7 +20,7 @@ use crate::repo::state::{Fate, State};
 /// Pages remembered as looked at. Beyond that a shared page is looked at more than once.
 const PAGES_REMEMBERED_MAX: usize = 1 << 20;
 
-/// Refuses unless every chunk of every live snapshot lies in a pack that stays and is listed at its right length. An
+/// Refuses unless every chunk of every live snapshot lies in a pack that stays and is listed and not shorter than its body. An
 /// index that denies it is made anew and asked once more.
 pub fn prove(repo: &Repository, state: &State, listed: &HashMap<PackId, Listed>) -> Result<(), Error> {
     match look(repo, state, listed) {
@@ -119,7 +119,7 @@ impl Proof<'_> {
 
     fn stays(&self, pack: &PackId, bytes: u64) -> bool {
         let live = self.state.pack(pack).is_some_and(|pack| pack.fate == Fate::Live && pack.bytes == bytes);
-        live && self.listed.get(pack).is_some_and(|info| info.bytes == bytes)
+        live && self.listed.get(pack).is_some_and(|info| info.holds(bytes))
     }
 }
 

@@ -310,3 +310,27 @@ fn a_slow_backup_takes_its_own_packs_back() {
     let error = sample::commit_stored(&slow, 23, &record, &written).unwrap_err();
     assert!(matches!(error, RepoError::PackSwept { .. } | RepoError::PackLost { .. }), "{error}");
 }
+
+#[test]
+fn packs_with_bytes_behind_their_body_are_used_repacked_and_swept_like_others() {
+    let mut sample = Sample::new();
+    let gone = sample.back_up(1, &files(&[1, 2]));
+    let kept = sample.back_up(2, &files(&[1, 3]));
+    sample::store(&sample.repo, &sample.memory, 3, &[("x", noise(9, 50_000))]);
+    for pack in sample.packs() {
+        sample.memory.damage(&name_of(&pack), |bytes| bytes.extend_from_slice(b"whatever parity looks like"));
+    }
+    sample.reopen();
+    sample.forget(4, gone);
+    let report = prune(&sample, 4, 0);
+    assert!(report.deleted.packs > 0, "{report:?}");
+    sample.reopen();
+    assert_eq!(sample.contents(kept).unwrap(), named(&files(&[1, 3])));
+    assert_eq!(crate::ops::salvage::run(&sample.repo, day(5), &Silent).unwrap().not_put_back.len(), 0);
+    // What no entry had named is named by the length of its body, not by that of the object.
+    sample.back_up(6, &[("x", noise(9, 50_000))]);
+    let (state, catalog) = (sample.repo.state(), Catalog::survey(&sample.repo).unwrap());
+    assert_eq!(catalog.faults, []);
+    let longer = |id: &PackId| catalog.listed[id].bytes > state.pack(id).unwrap().bytes;
+    assert!(state.packs().any(|(id, pack)| pack.fate == Fate::Live && longer(id)));
+}

@@ -193,7 +193,7 @@ fn data_pack() {
         zero       .. in nn nn pp pp .x
         foreign    .. nn nn nn pp pp xx
         twin       .. nn nn nn pp pp xx
-        append     .. nn nn nn .p .. xx
+        append     .. .. .. .. .. .. ..
         duplicate  .. .. .. .. .. .. ..
         other-kind .. nn nn nn pp pp xx
         ",
@@ -218,7 +218,7 @@ fn tree_pack() {
         zero       .. .n nn nn pp pp xx
         foreign    .. nn nn nn pp pp xx
         twin       .. nn nn nn pp pp xx
-        append     .. nn nn nn .p .. xx
+        append     .. .. .. .. .. .. ..
         duplicate  .. .. .. .. .. .. ..
         other-kind .. nn nn nn pp pp xx
         ",

@@ -251,11 +251,8 @@ fn pack(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
     if preamble.repository != repository(vector) {
         return Err("foreign");
     }
-    match preamble.body_bytes.cmp(&(bytes.len() as u64)) {
-        std::cmp::Ordering::Greater => return Err("truncated"),
-        std::cmp::Ordering::Less => return Err("broken"),
-        std::cmp::Ordering::Equal => {}
-    }
+    // What follows the body is not looked at.
+    let bytes = bytes.get(..preamble.body_bytes as usize).ok_or("truncated")?;
     let (plain, rest) = bytes.split_at(PREAMBLE_BYTES);
     let (sealed, blocks) = rest.split_at(preamble.directory_bytes as usize);
     let mut opened = sealed.to_vec();
