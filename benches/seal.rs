@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use larder::crypto::keys::{Keys, RootKey};
-use larder::crypto::seal::{Opener, Run};
+use larder::crypto::seal::{Fingerprint, Opener, Run};
 use larder::crypto::secret::Secret;
 use larder::format::Kind;
 use larder::format::packs::{BlockEntry, BlockKind};
@@ -32,6 +32,7 @@ fn seal(c: &mut Criterion) {
     let keys = Arc::new(Keys::new(&RootKey::new(Secret::new([7; 32]))));
     let run = Run::new(&keys, REPOSITORY).expect("randomness");
     let raw = text();
+    let content = Fingerprint::of_bytes(&raw);
     let mut group = c.benchmark_group("block");
     group.throughput(Throughput::Bytes(BYTES as u64));
     for (name, squeeze) in [("compressed", Squeeze::Yes), ("raw", Squeeze::No)] {
@@ -41,7 +42,7 @@ fn seal(c: &mut Criterion) {
             b.iter(|| {
                 let packed = packer.pack(black_box(&raw), squeeze).expect("packs");
                 let place = place(Kind::Data, BlockKind::Chunks, packed.codec, BYTES as u32);
-                packer.seal(sealer.reserve().expect("nonce"), place, packed, &raw).expect("seals")
+                packer.seal(sealer.reserve().expect("nonce"), place, &content, packed, &raw).expect("seals")
             });
         });
 
@@ -51,19 +52,20 @@ fn seal(c: &mut Criterion) {
         let packed = packer.pack(&raw, squeeze).expect("packs");
         let codec = packed.codec;
         let place = place(Kind::Data, BlockKind::Chunks, codec, BYTES as u32);
-        let sealed = packer.seal(sealer.reserve().expect("nonce"), place, packed, &raw).expect("seals");
+        let sealed = packer.seal(sealer.reserve().expect("nonce"), place, &content, packed, &raw).expect("seals");
         let entry = BlockEntry {
             kind: BlockKind::Chunks,
             codec,
             raw_bytes: BYTES as u32,
-            sealed_bytes: sealed.len() as u32,
+            sealed_bytes: sealed.bytes.len() as u32,
+            nonce: sealed.nonce,
             offset: 0,
             first_chunk: 0,
             chunk_count: 0,
         };
         let mut unpacker = Unpacker::new().expect("unpacker");
         group.bench_function(format!("open, {name}"), |b| {
-            b.iter(|| unpacker.open(&key, Kind::Data, 0, &entry, black_box(sealed.clone())).expect("opens"));
+            b.iter(|| unpacker.open(&key, Kind::Data, 0, &entry, black_box(sealed.bytes.clone())).expect("opens"));
         });
     }
     group.finish();

@@ -203,10 +203,10 @@ class Keys:
         return struct.unpack("<256Q", D("larder v1 gear table", self.gear, 2048))
 
 
-def open_block(key, repository, salt, ordinal, kinds, length, sealed):
+def open_block(key, repository, salt, ordinal, nonce, kinds, length, sealed):
     """`kinds`: codes of pack kind, block kind, codec."""
     associated = b"larder v1 block\0" + repository + salt + struct.pack("<I3BI", ordinal, *kinds, length)
-    return open_aead(key, struct.pack("<I8x", ordinal), associated, sealed)
+    return open_small(key, nonce, associated, sealed)
 
 
 def decode_slot(data):
@@ -326,19 +326,20 @@ def decode_preamble(data):
     return p
 
 
-def decode_directory(data):
-    """Blocks: (kind, codec, length, sealed length, offset behind the directory, [(name, length)])."""
+def decode_directory(data, pack):
+    """Blocks: (kind, codec, length, sealed length, offset behind the directory, [(name, length)], nonce)."""
     b, blocks, total, offset = Bytes(data), [], 0, 0
+    longest = 8_388_608 if pack == "data" else 4_194_304
     for _ in range(b.count(65_536)):
         kind, codec = b.choice((0, 1)), b.choice((0, 1))
         length, sealed = b.varint(16_777_216), b.varint(16_777_280)
         refuse_if(sealed < 16 or (codec == 0 and sealed != length + 16), "broken")
-        chunks, left = [], length
+        nonce, chunks, left = b.raw(24), [], length
         for _ in range(b.count(262_144 - total)):
-            chunks.append((b.raw(32), b.varint(left)))
+            chunks.append(take_chunk(b, min(left, longest)))
             left -= chunks[-1][1]
-        refuse_if((kind == 0 and left > 0) or (kind == 1 and chunks), "broken")
-        blocks.append((kind, codec, length, sealed, offset, chunks))
+        refuse_if((kind == 0 and left > 0) or (kind == 1 and (chunks or pack == "data")), "broken")
+        blocks.append((kind, codec, length, sealed, offset, chunks, nonce))
         total, offset = total + len(chunks), offset + sealed
     refuse_if(b.left() >= 512 or len(data) % 512 != 0, "broken")
     refuse_if(any(b.raw(b.left())), "trailing")
@@ -367,19 +368,20 @@ class Pack:
         self.preamble = p = decode_preamble(head)
         refuse_if(p["repository"] != repository, "foreign")
         refuse_if(length < p["body"], "truncated")
-        key = D("larder v1 directory", keys.structure + p["salt"])
-        self.blocks = decode_directory(open_aead(key, bytes(12), head, read(160, p["directory"])))
+        self.kind = KINDS[p["kind"]]
+        key, sealed = D("larder v1 directory", keys.structure + p["salt"]), read(160, p["directory"])
+        refuse_if(len(sealed) < 24, "forged")
+        self.blocks = decode_directory(open_small(key, sealed[:24], head, sealed[24:]), self.kind)
         self.start = 160 + p["directory"]
         refuse_if(self.start + sum(block[3] for block in self.blocks) != p["body"], "broken")
         self.key = keys.pack_key(repository, p["run"], p["salt"], p["commitment"])
-        self.kind = KINDS[p["kind"]]
 
     def block(self, ordinal):
         """The content of a block, every chunk's name checked."""
-        kind, codec, length, sealed, offset, chunks = self.blocks[ordinal]
+        kind, codec, length, sealed, offset, chunks, nonce = self.blocks[ordinal]
         kinds = self.preamble["kind"], kind, codec
         sealed = self.read(self.start + offset, sealed)
-        data = open_block(self.key, self.repository, self.preamble["salt"], ordinal, kinds, length, sealed)
+        data = open_block(self.key, self.repository, self.preamble["salt"], ordinal, nonce, kinds, length, sealed)
         data = unpack(data, length) if codec == 1 else data
         at = 0
         for name, n in chunks:
@@ -549,7 +551,7 @@ def decode_body(data):
         return b.list(262_144, lambda: b.raw(32))
 
     def named():
-        return b.list(262_144, lambda: (b.raw(32), b.varint(), KINDS[b.choice(KINDS)]))
+        return b.list(262_144, lambda: (*take_chunk(b, 67_108_864), KINDS[b.choice(KINDS)]))
 
     body = {"previous": b.raw(32), "token": b.raw(16), "writer": b.raw(16), "time": b.time()}
     code = b.choice(range(1, 9))
@@ -604,10 +606,10 @@ def decode_record(data):
 
 def open_envelope(data, keys, repository, snapshot):
     b = Bytes(data)
-    run, salt, commitment, length = b.raw(32), b.raw(24), b.raw(32), b.u32()
+    run, salt, commitment, nonce, length = b.raw(32), b.raw(24), b.raw(32), b.raw(24), b.u32()
     b.zeros(4)
     key = keys.pack_key(repository, run, salt, commitment)
-    record = open_block(key, repository, salt, 0, (0, 1, 0), length, b.raw(b.left()))
+    record = open_block(key, repository, salt, 0, nonce, (0, 1, 0), length, b.raw(b.left()))
     refuse_if(len(record) != length or H(record, keys.snapshot_id) != snapshot, "broken")
     return decode_record(record)
 

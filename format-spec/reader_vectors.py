@@ -27,8 +27,8 @@ def joined(tags):
 
 
 def say_block(block):
-    kind, codec, length, sealed, _, _ = block
-    return f"block {('chunks', 'record')[kind]} {('raw', 'zstd')[codec]} {length} {sealed}"
+    kind, codec, length, sealed, _, _, nonce = block
+    return f"block {('chunks', 'record')[kind]} {('raw', 'zstd')[codec]} {length} {sealed} {nonce.hex()}"
 
 
 def say_chunks(chunks):
@@ -169,7 +169,7 @@ class Vector:
     def kind_block(self):
         key = self.keys().pack_key(self["repository"], self["run_public"], self["salt"], self["commitment"])
         kinds = [self.number(name) for name in ("pack_kind", "block_kind", "codec")]
-        plain = open_block(key, self["repository"], self["salt"], self.number("ordinal"), kinds,
+        plain = open_block(key, self["repository"], self["salt"], self.number("ordinal"), self["nonce"], kinds,
                            self.number("raw_bytes"), self["bytes"])
         return [f"plaintext {hexed(plain)}"]
 
@@ -200,7 +200,7 @@ class Vector:
             f"{name} {p[name].hex()}" for name in ("repository", "writer", "run", "salt", "commitment")]
 
     def kind_directory(self):
-        return [line for b in decode_directory(self["bytes"]) for line in [say_block(b)] + say_chunks(b[5])]
+        return [line for b in decode_directory(self["bytes"], self.fields["pack"]) for line in [say_block(b)] + say_chunks(b[5])]
 
     def kind_pack(self):
         data = self["bytes"]

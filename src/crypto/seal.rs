@@ -1,12 +1,15 @@
-//! Sealing and opening. Everything stored is sealed one way: to the repository's read key, with a key of its own for
-//! each pack and the block's ordinal as nonce. See "Sealing" in `format-spec/keys.md`.
+//! Sealing and opening. Content is sealed one way: to the repository's read key, with a key of its own for each pack
+//! and a nonce of its own for each block, which is stored beside it. See "Sealing" in `format-spec/keys.md`.
+//!
+//! Promise: no nonce is used twice under a key for different content, even on a machine that was cloned in the middle
+//! of a run, or whose randomness repeats: see "Nonces" there, which also says what is not promised.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -15,10 +18,15 @@ use crate::crypto::hash;
 use crate::crypto::keys::Keys;
 use crate::crypto::random;
 use crate::crypto::secret::Secret;
-use crate::id::RepositoryId;
+use crate::id::{ChunkId, RepositoryId};
 
 /// Bytes that sealing adds.
 pub const TAG_BYTES: usize = 16;
+/// Bytes that sealing a directory adds: its nonce in front, its tag behind.
+pub const DIRECTORY_SEAL_BYTES: usize = 24 + TAG_BYTES;
+
+/// A nonce as it is stored.
+pub type Nonce = [u8; 24];
 
 /// Run keys remembered by an [`Opener`]: one a run, so a repository has as many as it has runs.
 const RUN_KEYS_MAX: usize = 4096;
@@ -53,7 +61,8 @@ impl Run {
 
     /// A sealer with a key of its own.
     pub fn sealer(&self) -> Result<Sealer, Error> {
-        // Hedged: even a machine whose randomness repeats (a cloned one) has another run key.
+        // A clone of this machine may get the same salt, and goes on with the salts that it has: what keeps its blocks
+        // apart from ours are their nonces, not this.
         let fresh: [u8; 32] = random::bytes()?;
         let salt = hash::derive("larder v1 pack salt", &[self.key.expose(), &fresh]);
         Ok(Sealer { key: Arc::new(PackKey::new(&self.key, self.repository, salt)), next: 0 })
@@ -98,22 +107,62 @@ impl PackKey {
         data
     }
 
-    fn seal(&self, ordinal: u32, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    fn seal(&self, ordinal: u32, place: Place, content: &Fingerprint, bytes: &mut Vec<u8>) -> Result<Nonce, Error> {
+        self.seal_with(&random::bytes()?, ordinal, place, content, bytes)
+    }
+
+    fn seal_with(
+        &self,
+        fresh: &[u8; 32],
+        ordinal: u32,
+        place: Place,
+        content: &Fingerprint,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Nonce, Error> {
         let data = self.associated(ordinal, place);
-        seal_in_place(&ChaCha20Poly1305::new(self.key.expose().into()), &nonce(ordinal).into(), &data, bytes)
+        let packed_bytes = (bytes.len() as u64).to_le_bytes();
+        let nonce = hedged_nonce("larder v1 block nonce", &self.key, fresh, &[&data, &packed_bytes, &content.0]);
+        seal_in_place(&self.key, &nonce, &data, bytes)?;
+        Ok(nonce)
     }
 
     /// Opens a block in place: `bytes` loses its tag.
-    pub fn open(&self, ordinal: u32, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
-        let data = self.associated(ordinal, place);
-        open_in_place(&ChaCha20Poly1305::new(self.key.expose().into()), &nonce(ordinal).into(), &data, bytes)
+    pub fn open(&self, ordinal: u32, nonce: &Nonce, place: Place, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        open_in_place(&self.key, nonce, &self.associated(ordinal, place), bytes)
     }
 }
 
-fn nonce(ordinal: u32) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    nonce[..4].copy_from_slice(&ordinal.to_le_bytes());
-    nonce
+/// A nonce that is random where the machine's randomness is good, and where it repeats still another for another
+/// message: `message` is all that is sealed and bound into the seal, or stands for it.
+fn fresh_nonce(purpose: &str, key: &Secret, message: &[&[u8]]) -> Result<Nonce, Error> {
+    Ok(hedged_nonce(purpose, key, &random::bytes()?, message))
+}
+
+fn hedged_nonce(purpose: &str, key: &Secret, fresh: &[u8; 32], message: &[&[u8]]) -> Nonce {
+    let mut material: Vec<&[u8]> = vec![key.expose(), fresh];
+    material.extend_from_slice(message);
+    hash::derive(purpose, &material)
+}
+
+/// Stands for the content of a block: other content, another fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of chunks, by their names. These are hashes already, so no byte of content is hashed again.
+    pub fn of_chunks(chunks: &[(ChunkId, u32)]) -> Self {
+        let mut hasher = hash::Hasher::default();
+        for (id, bytes) in chunks {
+            hasher.update(id.as_bytes());
+            hasher.update(&bytes.to_le_bytes());
+        }
+        Self(hasher.finish())
+    }
+
+    /// Of bytes that have no names.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(hash::plain(bytes))
+    }
 }
 
 /// What a sealed block is, bound into its seal.
@@ -129,7 +178,7 @@ pub struct Place {
     pub raw_bytes: u32,
 }
 
-/// Hands out the nonces of one pack, each once.
+/// Hands out the ordinals of one pack, each once.
 #[derive(Debug)]
 pub struct Sealer {
     key: Arc<PackKey>,
@@ -155,7 +204,7 @@ impl Sealer {
     }
 }
 
-/// One nonce of one pack. Sealing uses it up.
+/// One place in one pack. Sealing uses it up.
 #[derive(Debug)]
 pub struct Reserved {
     key: Arc<PackKey>,
@@ -169,9 +218,9 @@ impl Reserved {
     }
 
     /// Seals the block in place. What comes back can only open it, to compare.
-    pub fn seal(self, place: Place, bytes: &mut Vec<u8>) -> Result<Sealed, Error> {
-        self.key.seal(self.ordinal, place, bytes)?;
-        Ok(Sealed { key: self.key, ordinal: self.ordinal, place })
+    pub fn seal(self, place: Place, content: &Fingerprint, bytes: &mut Vec<u8>) -> Result<Sealed, Error> {
+        let nonce = self.key.seal(self.ordinal, place, content, bytes)?;
+        Ok(Sealed { key: self.key, ordinal: self.ordinal, place, nonce })
     }
 }
 
@@ -181,12 +230,18 @@ pub struct Sealed {
     key: Arc<PackKey>,
     ordinal: u32,
     place: Place,
+    nonce: Nonce,
 }
 
 impl Sealed {
+    /// The nonce, to be stored beside the block.
+    pub fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
     /// Opens a copy of the sealed bytes in place.
     pub fn open(&self, bytes: &mut Vec<u8>) -> Result<(), Error> {
-        self.key.open(self.ordinal, self.place, bytes)
+        self.key.open(self.ordinal, &self.nonce, self.place, bytes)
     }
 }
 
@@ -231,58 +286,57 @@ impl std::fmt::Debug for Opener {
     }
 }
 
-/// Seals a pack's directory under the structure key.
-pub fn seal_directory(keys: &Keys, salt: &[u8; 24], preamble: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
-    let cipher = directory_cipher(keys, salt);
-    seal_in_place(&cipher, &[0; 12].into(), preamble, bytes)
+/// Seals a pack's directory under the structure key. In front of the sealed bytes stands their nonce.
+pub fn seal_directory(keys: &Keys, salt: &[u8; 24], preamble: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let key = directory_key(keys, salt);
+    let nonce = fresh_nonce("larder v1 directory nonce", &key, &[preamble, bytes])?;
+    let mut sealed = bytes.to_vec();
+    seal_in_place(&key, &nonce, preamble, &mut sealed)?;
+    Ok([&nonce, sealed.as_slice()].concat())
 }
 
 /// Opens a pack's directory.
-pub fn open_directory(keys: &Keys, salt: &[u8; 24], preamble: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
-    let cipher = directory_cipher(keys, salt);
-    open_in_place(&cipher, &[0; 12].into(), preamble, bytes)
+pub fn open_directory(keys: &Keys, salt: &[u8; 24], preamble: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    let (nonce, sealed) = sealed.split_first_chunk().ok_or(Error::Forged)?;
+    let mut bytes = sealed.to_vec();
+    open_in_place(&directory_key(keys, salt), nonce, preamble, &mut bytes)?;
+    Ok(bytes)
 }
 
-fn directory_cipher(keys: &Keys, salt: &[u8; 24]) -> ChaCha20Poly1305 {
-    let key = Secret::new(hash::derive("larder v1 directory", &[keys.structure().expose(), salt]));
-    ChaCha20Poly1305::new(key.expose().into())
+fn directory_key(keys: &Keys, salt: &[u8; 24]) -> Secret {
+    Secret::new(hash::derive("larder v1 directory", &[keys.structure().expose(), salt]))
 }
 
-/// Seals one small object under a key with a random nonce, which is returned.
-pub fn seal_object(key: &Secret, nonce: &[u8; 24], associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
-    seal_in_place(&XChaCha20Poly1305::new(key.expose().into()), &(*nonce).into(), associated, bytes)
+/// A nonce for one small object.
+pub fn object_nonce(key: &Secret, message: &[u8]) -> Result<Nonce, Error> {
+    fresh_nonce("larder v1 object nonce", key, &[message])
+}
+
+/// Seals one small object under a key with a nonce that is used for nothing else.
+pub fn seal_object(key: &Secret, nonce: &Nonce, associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    seal_in_place(key, nonce, associated, bytes)
 }
 
 /// Opens one small object.
-pub fn open_object(key: &Secret, nonce: &[u8; 24], associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
-    open_in_place(&XChaCha20Poly1305::new(key.expose().into()), &(*nonce).into(), associated, bytes)
+pub fn open_object(key: &Secret, nonce: &Nonce, associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    open_in_place(key, nonce, associated, bytes)
 }
 
-fn seal_in_place<C: AeadInOut>(
-    cipher: &C,
-    nonce: &chacha20poly1305::aead::Nonce<C>,
-    associated: &[u8],
-    bytes: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let tag = cipher
-        .encrypt_inout_detached(nonce, associated, InOutBuf::from(bytes.as_mut_slice()))
+fn seal_in_place(key: &Secret, nonce: &Nonce, associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let tag = XChaCha20Poly1305::new(key.expose().into())
+        .encrypt_inout_detached(&(*nonce).into(), associated, InOutBuf::from(bytes.as_mut_slice()))
         .map_err(|_| Error::BadParameters)?;
     bytes.extend_from_slice(&tag);
     Ok(())
 }
 
-fn open_in_place<C: AeadInOut>(
-    cipher: &C,
-    nonce: &chacha20poly1305::aead::Nonce<C>,
-    associated: &[u8],
-    bytes: &mut Vec<u8>,
-) -> Result<(), Error> {
+fn open_in_place(key: &Secret, nonce: &Nonce, associated: &[u8], bytes: &mut Vec<u8>) -> Result<(), Error> {
     let len = bytes.len().checked_sub(TAG_BYTES).ok_or(Error::Forged)?;
-    let mut tag = chacha20poly1305::aead::Tag::<C>::default();
+    let mut tag = chacha20poly1305::Tag::default();
     tag.copy_from_slice(&bytes[len..]);
     bytes.truncate(len);
-    cipher
-        .decrypt_inout_detached(nonce, associated, InOutBuf::from(bytes.as_mut_slice()), &tag)
+    XChaCha20Poly1305::new(key.expose().into())
+        .decrypt_inout_detached(&(*nonce).into(), associated, InOutBuf::from(bytes.as_mut_slice()), &tag)
         .map_err(|_| Error::Forged)
 }
 

@@ -15,6 +15,7 @@ struct Sealed1 {
     run_public: [u8; 32],
     salt: [u8; 24],
     commitment: [u8; 32],
+    nonce: Nonce,
     block: Vec<u8>,
 }
 
@@ -23,8 +24,9 @@ fn seal_one() -> Sealed1 {
     let mut sealer = run.sealer().unwrap();
     let (salt, commitment) = (sealer.salt(), sealer.commitment());
     let mut block = b"some content".to_vec();
-    sealer.reserve().unwrap().seal(PLACE, &mut block).unwrap();
-    Sealed1 { run_public: run.public(), salt, commitment, block }
+    let content = Fingerprint::of_bytes(&block);
+    let nonce = sealer.reserve().unwrap().seal(PLACE, &content, &mut block).unwrap().nonce();
+    Sealed1 { run_public: run.public(), salt, commitment, nonce, block }
 }
 
 fn open_one(sealed: &Sealed1, ordinal: u32, place: Place) -> Result<Vec<u8>, Error> {
@@ -41,7 +43,7 @@ fn open_as(
     let opener = Opener::new(keys.clone(), repository);
     let key = opener.pack_key(sealed.run_public, sealed.salt, &sealed.commitment)?;
     let mut bytes = sealed.block.clone();
-    key.open(ordinal, place, &mut bytes)?;
+    key.open(ordinal, &sealed.nonce, place, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -88,6 +90,11 @@ fn every_bit_of_a_block_is_authenticated() {
         assert_eq!(open_one(&sealed, 0, PLACE), Err(Error::Forged), "bit {at}");
         sealed.block[at / 8] ^= 1 << (at % 8);
     }
+    for at in 0..sealed.nonce.len() * 8 {
+        sealed.nonce[at / 8] ^= 1 << (at % 8);
+        assert_eq!(open_one(&sealed, 0, PLACE), Err(Error::Forged), "bit {at} of the nonce");
+        sealed.nonce[at / 8] ^= 1 << (at % 8);
+    }
     sealed.block.truncate(TAG_BYTES - 1);
     assert_eq!(open_one(&sealed, 0, PLACE), Err(Error::Forged));
 }
@@ -109,7 +116,7 @@ fn packs_of_one_run_have_keys_of_their_own() {
 }
 
 #[test]
-fn each_nonce_is_handed_out_once() {
+fn each_ordinal_is_handed_out_once() {
     let mut sealer = Run::new(&keys(1), REPOSITORY).unwrap().sealer().unwrap();
     let ordinals: Vec<u32> = (0..5).map(|_| sealer.reserve().unwrap().ordinal()).collect();
     assert_eq!(ordinals, [0, 1, 2, 3, 4]);
@@ -121,7 +128,8 @@ fn each_nonce_is_handed_out_once() {
 fn what_sealing_returns_opens_the_same_block() {
     let mut sealer = Run::new(&keys(1), REPOSITORY).unwrap().sealer().unwrap();
     let mut bytes = b"some content".to_vec();
-    let sealed = sealer.reserve().unwrap().seal(PLACE, &mut bytes).unwrap();
+    let content = Fingerprint::of_bytes(&bytes);
+    let sealed = sealer.reserve().unwrap().seal(PLACE, &content, &mut bytes).unwrap();
     sealed.open(&mut bytes).unwrap();
     assert_eq!(bytes, b"some content");
 }
@@ -130,15 +138,56 @@ fn what_sealing_returns_opens_the_same_block() {
 fn a_directory_opens_with_its_own_preamble_and_salt_only() {
     let keys = keys(1);
     let (salt, other) = ([1; 24], [2; 24]);
-    let mut sealed = b"a directory".to_vec();
-    seal_directory(&keys, &salt, b"its preamble", &mut sealed).unwrap();
-    let open = |salt: &[u8; 24], preamble: &[u8]| {
-        let mut bytes = sealed.clone();
-        open_directory(&keys, salt, preamble, &mut bytes).map(|()| bytes)
-    };
+    let sealed = seal_directory(&keys, &salt, b"its preamble", b"a directory").unwrap();
+    assert_eq!(sealed.len(), b"a directory".len() + DIRECTORY_SEAL_BYTES);
+    let open = |salt: &[u8; 24], preamble: &[u8]| open_directory(&keys, salt, preamble, &sealed);
     assert_eq!(open(&salt, b"its preamble"), Ok(b"a directory".to_vec()));
     assert_eq!(open(&other, b"its preamble"), Err(Error::Forged));
     assert_eq!(open(&salt, b"a preamble"), Err(Error::Forged));
+    assert_eq!(open_directory(&keys, &salt, b"its preamble", &sealed[..23]), Err(Error::Forged));
+}
+
+/// A machine that was cloned in the middle of a pack goes on twice with the same key, the same ordinals and, if it is
+/// unlucky, the same random numbers.
+#[test]
+fn clones_that_share_key_ordinal_and_randomness_share_no_nonce_unless_they_seal_the_same() {
+    let sealer = Run::new(&keys(1), REPOSITORY).unwrap().sealer().unwrap();
+    let ids = |n: u8| [(ChunkId::new([n; 32]), 7), (ChunkId::new([9; 32]), 8)];
+    let nonce = |fresh: u8, ordinal: u32, place: Place, content: &Fingerprint, packed: &[u8]| {
+        sealer.key.seal_with(&[fresh; 32], ordinal, place, content, &mut packed.to_vec()).unwrap()
+    };
+    let content = Fingerprint::of_chunks(&ids(1));
+    let first = nonce(1, 0, PLACE, &content, b"some content");
+    let others = [
+        nonce(2, 0, PLACE, &content, b"some content"),
+        nonce(1, 1, PLACE, &content, b"some content"),
+        nonce(1, 0, Place { codec: 0, ..PLACE }, &content, b"some content"),
+        nonce(1, 0, PLACE, &Fingerprint::of_chunks(&ids(2)), b"some content"),
+        nonce(1, 0, PLACE, &Fingerprint::of_chunks(&ids(1)[..1]), b"some content"),
+        nonce(1, 0, PLACE, &content, b"some content, longer"),
+    ];
+    assert_eq!(nonce(1, 0, PLACE, &content, b"some content"), first, "the same message may have the same nonce");
+    assert_eq!(others.iter().chain([&first]).collect::<HashSet<_>>().len(), others.len() + 1);
+}
+
+#[test]
+fn chunks_of_other_lengths_have_another_fingerprint() {
+    let id = ChunkId::new([1; 32]);
+    let all = [&[(id, 1), (id, 2)][..], &[(id, 2), (id, 1)], &[(id, 3)], &[]];
+    let fingerprints = all.map(|chunks| Fingerprint::of_chunks(chunks).0);
+    assert_eq!(fingerprints.iter().collect::<HashSet<_>>().len(), all.len());
+}
+
+#[test]
+fn the_same_block_sealed_twice_has_another_nonce() {
+    let mut sealer = Run::new(&keys(1), REPOSITORY).unwrap().sealer().unwrap();
+    let nonces: HashSet<Nonce> = (0..50)
+        .map(|_| {
+            let place = sealer.reserve().unwrap();
+            place.seal(PLACE, &Fingerprint::of_bytes(b"some content"), &mut b"some content".to_vec()).unwrap().nonce()
+        })
+        .collect();
+    assert_eq!(nonces.len(), 50);
 }
 
 #[test]

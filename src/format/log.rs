@@ -1,5 +1,6 @@
 //! Log entries: what exists, in order. See `format-spec/log.md`.
 
+use crate::format::packs::take_body_bytes;
 use crate::format::wire::{Reader, Writer};
 use crate::format::{FORMAT_VERSION, Kind, Reject, Time};
 use crate::id::{PackId, RepositoryId, SeriesId, SlotId, SnapshotId, WriterId};
@@ -407,7 +408,7 @@ fn take_uses(r: &mut Reader<'_>) -> Result<Vec<PackUse>, Reject> {
     (0..count)
         .map(|_| {
             let id = PackId::new(r.array()?);
-            Ok(PackUse { id, bytes: r.varint()?, kind: Kind::from_code(r.u8()?)? })
+            Ok(PackUse { id, bytes: take_body_bytes(r)?, kind: Kind::from_code(r.u8()?)? })
         })
         .collect()
 }

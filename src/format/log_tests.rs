@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::format::packs::BODY_BYTES_MAX;
 
 fn times() -> impl Strategy<Value = Time> {
     (any::<i64>(), 0..1_000_000_000u32).prop_map(|(seconds, nanos)| Time { seconds, nanos })
@@ -15,7 +16,7 @@ fn packs() -> impl Strategy<Value = Vec<PackId>> {
 }
 
 fn uses() -> impl Strategy<Value = Vec<PackUse>> {
-    let one = (any::<[u8; 32]>(), any::<u64>(), any::<bool>());
+    let one = (any::<[u8; 32]>(), 1..=BODY_BYTES_MAX, any::<bool>());
     let one = one.prop_map(|(id, bytes, data)| PackUse {
         id: PackId::new(id),
         bytes,

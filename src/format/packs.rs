@@ -1,7 +1,7 @@
 //! Packs: a plain preamble, a sealed directory, sealed blocks. See `format-spec/packs.md`.
 
 use crate::format::wire::{Reader, Writer};
-use crate::format::{FORMAT_VERSION, Kind, Reject};
+use crate::format::{FORMAT_VERSION, Kind, Reject, content};
 use crate::id::{ChunkId, RepositoryId, WriterId};
 
 /// Length of the preamble.
@@ -108,6 +108,14 @@ impl Preamble {
     }
 }
 
+/// Reads the length of a body where another object names it.
+pub fn take_body_bytes(r: &mut Reader<'_>) -> Result<u64, Reject> {
+    match r.bounded("body length", BODY_BYTES_MAX)? {
+        0 => Err(Reject::Broken("body of length 0")),
+        bytes => Ok(bytes),
+    }
+}
+
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockKind {
@@ -157,6 +165,8 @@ pub struct BlockEntry {
     pub raw_bytes: u32,
     /// Length as stored, tag included.
     pub sealed_bytes: u32,
+    /// The nonce it is sealed with.
+    pub nonce: [u8; 24],
     /// Where it begins, from the end of the directory. Not stored: it follows from the blocks before.
     pub offset: u64,
     /// The first of its chunks in [`Directory::chunks`].
@@ -195,6 +205,7 @@ impl Directory {
         codec: Codec,
         raw_bytes: u32,
         sealed_bytes: u32,
+        nonce: [u8; 24],
         chunks: &[(ChunkId, u32)],
     ) {
         let block = self.blocks.len() as u32;
@@ -206,7 +217,8 @@ impl Directory {
             self.chunks.push(ChunkEntry { id, block, offset: at, bytes });
             at += bytes;
         }
-        self.blocks.push(BlockEntry { kind, codec, raw_bytes, sealed_bytes, offset, first_chunk, chunk_count });
+        let place = BlockEntry { kind, codec, raw_bytes, sealed_bytes, nonce, offset, first_chunk, chunk_count };
+        self.blocks.push(place);
     }
 
     /// The chunks of one block.
@@ -228,6 +240,7 @@ impl Directory {
             w.u8(block.codec.code());
             w.varint(block.raw_bytes.into());
             w.varint(block.sealed_bytes.into());
+            w.raw(&block.nonce);
             w.varint(block.chunk_count.into());
             for chunk in self.chunks_of(block) {
                 w.raw(chunk.id.as_bytes());
@@ -239,13 +252,13 @@ impl Directory {
         bytes
     }
 
-    /// Reads the plaintext.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Reject> {
+    /// Reads the plaintext of the directory of a pack of this kind.
+    pub fn decode(kind: Kind, bytes: &[u8]) -> Result<Self, Reject> {
         let mut r = Reader::new(bytes);
         let count = r.count("number of blocks", BLOCKS_MAX)?;
         let mut directory = Self { blocks: Vec::with_capacity(count), chunks: Vec::new() };
         for _ in 0..count {
-            directory.take_block(&mut r)?;
+            directory.take_block(kind, &mut r)?;
         }
         let padding = r.rest();
         if padding.len() >= DIRECTORY_PADDING || !bytes.len().is_multiple_of(DIRECTORY_PADDING) {
@@ -257,7 +270,7 @@ impl Directory {
         Ok(directory)
     }
 
-    fn take_block(&mut self, r: &mut Reader<'_>) -> Result<(), Reject> {
+    fn take_block(&mut self, pack: Kind, r: &mut Reader<'_>) -> Result<(), Reject> {
         let kind = match r.u8()? {
             0 => BlockKind::Chunks,
             1 => BlockKind::Record,
@@ -276,26 +289,43 @@ impl Directory {
         if (sealed_bytes as usize) < TAG_BYTES {
             return Err(Reject::Broken("sealed block shorter than its tag"));
         }
-        let chunk_count = r.count("number of chunks", CHUNKS_MAX - self.chunks.len() as u64)? as u32;
+        let nonce = r.array()?;
         let first_chunk = self.chunks.len() as u32;
-        let block = self.blocks.len() as u32;
-        let mut offset = 0u32;
-        for _ in 0..chunk_count {
-            let id = ChunkId::new(r.array()?);
-            let bytes = r.bounded("chunk length", u64::from(raw_bytes - offset))? as u32;
-            self.chunks.push(ChunkEntry { id, block, offset, bytes });
-            offset += bytes;
-        }
+        let filled = self.take_chunks(pack, raw_bytes, r)?;
+        let chunk_count = self.chunks.len() as u32 - first_chunk;
         match kind {
-            BlockKind::Chunks if offset != raw_bytes => {
+            BlockKind::Chunks if filled != raw_bytes => {
                 return Err(Reject::Broken("chunks do not fill their block"));
             }
             BlockKind::Record if chunk_count != 0 => return Err(Reject::Broken("record block with chunks")),
+            BlockKind::Record if pack == Kind::Data => return Err(Reject::Broken("record block in a data pack")),
             _ => {}
         }
-        let at = self.blocks_bytes();
-        self.blocks.push(BlockEntry { kind, codec, raw_bytes, sealed_bytes, offset: at, first_chunk, chunk_count });
+        let offset = self.blocks_bytes();
+        let entry = BlockEntry { kind, codec, raw_bytes, sealed_bytes, nonce, offset, first_chunk, chunk_count };
+        self.blocks.push(entry);
         Ok(())
+    }
+
+    /// Reads the chunks of the next block; returns how much of it they fill.
+    fn take_chunks(&mut self, pack: Kind, raw_bytes: u32, r: &mut Reader<'_>) -> Result<u32, Reject> {
+        let limit = match pack {
+            Kind::Data => content::CHUNK_BYTES_MAX,
+            Kind::Tree => content::PAGE_BYTES_MAX,
+        };
+        let count = r.count("number of chunks", CHUNKS_MAX - self.chunks.len() as u64)?;
+        let block = self.blocks.len() as u32;
+        let mut offset = 0u32;
+        for _ in 0..count {
+            let id = ChunkId::new(r.array()?);
+            let bytes = r.bounded("chunk length", limit.min(u64::from(raw_bytes - offset)))? as u32;
+            if bytes == 0 {
+                return Err(Reject::Broken("chunk of length 0"));
+            }
+            self.chunks.push(ChunkEntry { id, block, offset, bytes });
+            offset += bytes;
+        }
+        Ok(offset)
     }
 }
 

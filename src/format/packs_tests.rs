@@ -19,16 +19,16 @@ fn preambles() -> impl Strategy<Value = Preamble> {
 }
 
 fn directories() -> impl Strategy<Value = Directory> {
-    let chunks = prop::collection::vec((any::<[u8; 32]>(), 0..100_000u32), 0..20);
-    prop::collection::vec((0..3, chunks, 0..1000u32), 0..8).prop_map(|blocks| {
+    let chunks = prop::collection::vec((any::<[u8; 32]>(), 1..100_000u32), 0..20);
+    prop::collection::vec((0..3, chunks, 0..1000u32, any::<[u8; 24]>()), 0..8).prop_map(|blocks| {
         let mut directory = Directory::default();
-        for (what, chunks, other) in blocks {
+        for (what, chunks, other, nonce) in blocks {
             let chunks: Vec<_> = chunks.into_iter().map(|(id, bytes)| (ChunkId::new(id), bytes)).collect();
             let raw_bytes = chunks.iter().map(|chunk| chunk.1).sum();
             match what {
-                0 => directory.push(BlockKind::Chunks, Codec::Raw, raw_bytes, raw_bytes + 16, &chunks),
-                1 => directory.push(BlockKind::Chunks, Codec::Zstd, raw_bytes, other + 16, &chunks),
-                _ => directory.push(BlockKind::Record, Codec::Zstd, other, other + 16, &[]),
+                0 => directory.push(BlockKind::Chunks, Codec::Raw, raw_bytes, raw_bytes + 16, nonce, &chunks),
+                1 => directory.push(BlockKind::Chunks, Codec::Zstd, raw_bytes, other + 16, nonce, &chunks),
+                _ => directory.push(BlockKind::Record, Codec::Zstd, other, other + 16, nonce, &[]),
             }
         }
         directory
@@ -38,7 +38,7 @@ fn directories() -> impl Strategy<Value = Directory> {
 #[test]
 fn the_limits_of_a_directory_fit_into_its_length() {
     // The longest entries that 262,144 chunks and 65,536 blocks can have.
-    let bytes = CHUNKS_MAX * (32 + 4) + BLOCKS_MAX * (2 + 4 + 4 + 3);
+    let bytes = CHUNKS_MAX * (32 + 4) + BLOCKS_MAX * (2 + 4 + 4 + 24 + 3);
     assert!(bytes < u64::from(DIRECTORY_BYTES_MAX));
 }
 
@@ -61,7 +61,7 @@ proptest! {
     fn a_directory_comes_back(directory in directories()) {
         let bytes = directory.encode();
         prop_assert_eq!(bytes.len() % DIRECTORY_PADDING, 0);
-        prop_assert_eq!(Directory::decode(&bytes), Ok(directory));
+        prop_assert_eq!(Directory::decode(Kind::Tree, &bytes), Ok(directory));
     }
 
     #[test]
@@ -85,7 +85,7 @@ proptest! {
         let mut bytes = directory.encode();
         let at = at.index(bytes.len());
         bytes[at] ^= 1u8 << bit;
-        if let Ok(found) = Directory::decode(&bytes) {
+        if let Ok(found) = Directory::decode(Kind::Tree, &bytes) {
             prop_assert_ne!(&found, &directory);
             prop_assert_eq!(found.encode(), bytes);
         }
@@ -95,12 +95,13 @@ proptest! {
     fn a_truncated_directory_is_no_panic(directory in directories(), len: prop::sample::Index) {
         let bytes = directory.encode();
         let cut = &bytes[..len.index(bytes.len())];
-        prop_assert!(Directory::decode(cut).is_err());
+        prop_assert!(Directory::decode(Kind::Tree, cut).is_err());
     }
 
     #[test]
     fn any_bytes_are_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..1024)) {
-        let _ = Directory::decode(&bytes);
+        let _ = Directory::decode(Kind::Tree, &bytes);
+        let _ = Directory::decode(Kind::Data, &bytes);
         let _ = Preamble::decode(&bytes);
     }
 }

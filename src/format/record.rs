@@ -15,7 +15,7 @@ pub const PATH_BYTES_MAX: u64 = 64 << 10;
 /// Longest ignorable extension.
 pub const EXTENSION_BYTES_MAX: u64 = 4096;
 /// Length of the plain head of a sealed record.
-pub const ENVELOPE_BYTES: usize = 96;
+pub const ENVELOPE_BYTES: usize = 120;
 /// Purpose string of the key that seals a record in the log.
 pub const ENVELOPE_PURPOSE: &str = "larder v1 record";
 
@@ -207,6 +207,8 @@ pub struct Envelope {
     pub salt: [u8; 24],
     /// Commits to the key.
     pub commitment: [u8; 32],
+    /// The nonce it is sealed with.
+    pub nonce: [u8; 24],
     /// Length of the record.
     pub raw_bytes: u32,
     /// The sealed record.
@@ -220,6 +222,7 @@ impl Envelope {
         w.raw(&self.run_public);
         w.raw(&self.salt);
         w.raw(&self.commitment);
+        w.raw(&self.nonce);
         w.u32(self.raw_bytes);
         w.u32(0);
         w.raw(&self.sealed);
@@ -233,6 +236,7 @@ impl Envelope {
             run_public: r.array()?,
             salt: r.array()?,
             commitment: r.array()?,
+            nonce: r.array()?,
             raw_bytes: r.u32()?,
             sealed: {
                 if r.u32()? != 0 {

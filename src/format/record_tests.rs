@@ -82,9 +82,10 @@ proptest! {
 
     #[test]
     fn an_envelope_comes_back(
-        run_public: [u8; 32], salt: [u8; 24], commitment: [u8; 32], raw_bytes: u32, sealed: Vec<u8>
+        run_public: [u8; 32], salt: [u8; 24], commitment: [u8; 32], nonce: [u8; 24],
+        raw_bytes: u32, sealed: Vec<u8>
     ) {
-        let envelope = Envelope { run_public, salt, commitment, raw_bytes, sealed };
+        let envelope = Envelope { run_public, salt, commitment, nonce, raw_bytes, sealed };
         let bytes = envelope.encode();
         prop_assert_eq!(Envelope::decode(&bytes), Ok(envelope));
         prop_assert_eq!(Envelope::decode(&bytes[..ENVELOPE_BYTES - 1]), Err(Reject::Truncated));

@@ -26,7 +26,7 @@ impl DirectoryOpener for PlainOpener {
         if blake3::hash(plain) != preamble.commitment {
             return Err(Reject::Broken("checksum"));
         }
-        Directory::decode(plain)
+        Directory::decode(preamble.kind, plain)
     }
 }
 
@@ -46,7 +46,7 @@ pub fn directory(chunks: &[ChunkId]) -> Directory {
     for block in chunks.chunks(CHUNKS_PER_BLOCK) {
         let entries: Vec<(ChunkId, u32)> = block.iter().map(|&id| (id, CHUNK_BYTES)).collect();
         let raw = CHUNK_BYTES * entries.len() as u32;
-        directory.push(BlockKind::Chunks, Codec::Raw, raw, raw + TAG_BYTES as u32, &entries);
+        directory.push(BlockKind::Chunks, Codec::Raw, raw, raw + TAG_BYTES as u32, [0; 24], &entries);
     }
     directory
 }

@@ -243,10 +243,9 @@ impl DirectoryOpener for HeaderOpener {
         }
         let (plain, sealed) = header.split_at_checked(PREAMBLE_BYTES).ok_or(Reject::Truncated)?;
         let sealed = sealed.get(..preamble.directory_bytes as usize).ok_or(Reject::Truncated)?;
-        let mut bytes = sealed.to_vec();
-        open_directory(&self.keys, &preamble.salt, plain, &mut bytes)
+        let bytes = open_directory(&self.keys, &preamble.salt, plain, sealed)
             .map_err(|_| Reject::Broken("directory does not open: its bytes were changed"))?;
-        let directory = Directory::decode(&bytes)?;
+        let directory = Directory::decode(preamble.kind, &bytes)?;
         let body = PREAMBLE_BYTES as u64 + u64::from(preamble.directory_bytes) + directory.blocks_bytes();
         if body == preamble.body_bytes { Ok(directory) } else { Err(Reject::Broken("blocks do not fill the pack")) }
     }

@@ -287,7 +287,8 @@ impl Repository {
         }
         let message: [&[u8]; 3] = [self.config.repository.as_bytes(), &seq.to_le_bytes(), &signed];
         let signature = self.keys.signer().sign(SIGNATURE_DOMAIN, &message);
-        let head = Head { repository: self.config.repository, seq, nonce: random::bytes()? }.encode();
+        let head = Head { repository: self.config.repository, seq, nonce: seal::object_nonce(&self.log_key, &signed)? }
+            .encode();
         let mut sealed = signed;
         sealed.extend_from_slice(&signature);
         let nonce = head.last_chunk().copied().unwrap_or_default();

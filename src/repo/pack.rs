@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::crypto::hash;
 use crate::crypto::keys::Keys;
-use crate::crypto::seal::{Reserved, Run, Sealer, seal_directory};
+use crate::crypto::seal::{DIRECTORY_SEAL_BYTES, Fingerprint, Nonce, Reserved, Run, Sealer, seal_directory};
 use crate::format::Kind;
-use crate::format::packs::{BlockKind, Codec, Directory, PREAMBLE_BYTES, Preamble, TAG_BYTES};
+use crate::format::packs::{BlockKind, Codec, Directory, PREAMBLE_BYTES, Preamble};
 use crate::id::{ChunkId, PackId, RepositoryId};
 use crate::repo::error::Error;
 
@@ -33,12 +33,31 @@ pub struct BlockInfo {
     pub chunks: Vec<(ChunkId, u32)>,
 }
 
+impl BlockInfo {
+    /// What its nonce is made of, among others.
+    pub fn fingerprint(&self, raw: &[u8]) -> Fingerprint {
+        match self.kind {
+            BlockKind::Chunks => Fingerprint::of_chunks(&self.chunks),
+            BlockKind::Record => Fingerprint::of_bytes(raw),
+        }
+    }
+}
+
+/// A block as it will be stored.
+#[derive(Debug)]
+pub struct SealedBlock {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its nonce, for the directory.
+    pub nonce: Nonce,
+}
+
 /// A pack under construction.
 #[derive(Debug)]
 pub struct OpenPack {
     kind: Kind,
     sealer: Sealer,
-    blocks: Vec<(BlockInfo, Option<Vec<u8>>)>,
+    blocks: Vec<(BlockInfo, Option<SealedBlock>)>,
     outstanding: usize,
     bytes: u64,
     chunks: usize,
@@ -108,7 +127,7 @@ impl OpenPack {
     }
 
     /// Hands in a sealed block.
-    pub fn deliver(&mut self, ordinal: u32, sealed: Vec<u8>) {
+    pub fn deliver(&mut self, ordinal: u32, sealed: SealedBlock) {
         if let Some((_, place)) = self.blocks.get_mut(ordinal as usize)
             && place.is_none()
         {
@@ -122,15 +141,16 @@ impl OpenPack {
         let mut directory = Directory::default();
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for (info, sealed) in self.blocks {
-            let sealed = sealed.filter(|sealed| sealed.len() == info.sealed_bytes as usize);
-            blocks.push(sealed.ok_or(Error::SelfCheck { what: "pack" })?);
-            directory.push(info.kind, info.codec, info.raw_bytes, info.sealed_bytes, &info.chunks);
+            let sealed = sealed.filter(|sealed| sealed.bytes.len() == info.sealed_bytes as usize);
+            let SealedBlock { bytes, nonce } = sealed.ok_or(Error::SelfCheck { what: "pack" })?;
+            blocks.push(bytes);
+            directory.push(info.kind, info.codec, info.raw_bytes, info.sealed_bytes, nonce, &info.chunks);
         }
-        let mut sealed = directory.encode();
-        if Directory::decode(&sealed).as_ref() != Ok(&directory) {
+        let plain = directory.encode();
+        if Directory::decode(self.kind, &plain).as_ref() != Ok(&directory) {
             return Err(Error::SelfCheck { what: "pack directory" });
         }
-        let directory_bytes = (sealed.len() + TAG_BYTES) as u32;
+        let directory_bytes = (plain.len() + DIRECTORY_SEAL_BYTES) as u32;
         let preamble = Preamble {
             kind: self.kind,
             directory_bytes,
@@ -142,9 +162,8 @@ impl OpenPack {
             commitment: self.sealer.commitment(),
         }
         .encode();
-        seal_directory(keys, &self.sealer.salt(), &preamble, &mut sealed)?;
-        let mut header = preamble.to_vec();
-        header.append(&mut sealed);
+        let sealed = seal_directory(keys, &self.sealer.salt(), &preamble, &plain)?;
+        let header = [&preamble, sealed.as_slice()].concat();
         let parts: Vec<&[u8]> = std::iter::once(header.as_slice()).chain(blocks.iter().map(Vec::as_slice)).collect();
         let id = PackId::new(hash::plain_parts(&parts));
         Ok(FinishedPack { id, kind: self.kind, header, blocks, directory: Arc::new(directory) })

@@ -240,7 +240,8 @@ impl Repository {
             .pack_key(envelope.run_public, envelope.salt, &envelope.commitment)
             .map_err(|error| Error::forged(name(), error))?;
         let mut bytes = envelope.sealed;
-        key.open(0, record_place(envelope.raw_bytes), &mut bytes).map_err(|error| Error::forged(name(), error))?;
+        key.open(0, &envelope.nonce, record_place(envelope.raw_bytes), &mut bytes)
+            .map_err(|error| Error::forged(name(), error))?;
         self.decode_record(&snapshot.id, &bytes)
     }
 

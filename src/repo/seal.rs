@@ -3,10 +3,11 @@
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
-use crate::crypto::seal::{PackKey, Place, Reserved};
+use crate::crypto::seal::{Fingerprint, PackKey, Place, Reserved};
 use crate::format::packs::{BlockEntry, BlockKind, Codec};
 use crate::format::{Kind, Reject};
 use crate::repo::error::Error;
+use crate::repo::pack::SealedBlock;
 
 /// The compression level of every block.
 pub const LEVEL: i32 = 3;
@@ -70,10 +71,17 @@ impl Packer {
         Ok(Packed { codec: Codec::Raw, bytes })
     }
 
-    /// Seals a packed block with the nonce reserved for it, opens the result and compares.
-    pub fn seal(&mut self, reserved: Reserved, place: Place, packed: Packed, raw: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Seals a packed block in the place reserved for it, opens the result and compares.
+    pub fn seal(
+        &mut self,
+        reserved: Reserved,
+        place: Place,
+        content: &Fingerprint,
+        packed: Packed,
+        raw: &[u8],
+    ) -> Result<SealedBlock, Error> {
         let mut bytes = packed.bytes;
-        let sealed = reserved.seal(place, &mut bytes)?;
+        let sealed = reserved.seal(place, content, &mut bytes)?;
         self.check.clear();
         self.check.extend_from_slice(&bytes);
         sealed.open(&mut self.check).map_err(|_| Error::SelfCheck { what: "block" })?;
@@ -83,7 +91,7 @@ impl Packer {
                 self.unpacker.unpack(&self.check, raw.len()).map_err(|_| Error::SelfCheck { what: "block" })? == raw
             }
         };
-        if same { Ok(bytes) } else { Err(Error::SelfCheck { what: "block" }) }
+        if same { Ok(SealedBlock { bytes, nonce: sealed.nonce() }) } else { Err(Error::SelfCheck { what: "block" }) }
     }
 }
 
@@ -137,7 +145,7 @@ impl Unpacker {
         if sealed.len() != entry.sealed_bytes as usize {
             return Err(Reject::Broken("block of another length"));
         }
-        key.open(ordinal, place(kind, entry.kind, entry.codec, entry.raw_bytes), &mut sealed)
+        key.open(ordinal, &entry.nonce, place(kind, entry.kind, entry.codec, entry.raw_bytes), &mut sealed)
             .map_err(|_| Reject::Broken("block does not open: its bytes were changed"))?;
         match entry.codec {
             Codec::Raw => Ok(sealed),

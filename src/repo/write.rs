@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::crypto::keys::Keys;
-use crate::crypto::seal::Run;
+use crate::crypto::seal::{Fingerprint, Run};
 use crate::format::log::{Action, PackUse, SnapshotAction};
 use crate::format::packs::{BlockKind, TAG_BYTES};
 use crate::format::record::Envelope;
@@ -312,9 +312,10 @@ impl Shared {
         info.codec = packed.codec;
         info.sealed_bytes = (packed.bytes.len() + TAG_BYTES) as u32;
         let place = place(kind, info.kind, info.codec, info.raw_bytes);
+        let content = info.fingerprint(raw);
         let (cell, reserved) = self.reserve(kind, info)?;
         let ordinal = reserved.ordinal();
-        let sealed = packer.seal(reserved, place, packed, raw)?;
+        let sealed = packer.seal(reserved, place, &content, packed, raw)?;
         let mut pack = lock(&cell);
         let complete = pack.as_mut().is_some_and(|pack| {
             pack.deliver(ordinal, sealed);
@@ -458,8 +459,9 @@ fn seal_record(run: &Run, record: &[u8]) -> Result<Vec<u8>, Error> {
     let (salt, commitment) = (sealer.salt(), sealer.commitment());
     let raw_bytes = record.len() as u32;
     let mut sealed = record.to_vec();
-    sealer.reserve()?.seal(record_place(raw_bytes), &mut sealed)?;
-    Ok(Envelope { run_public: run.public(), salt, commitment, raw_bytes, sealed }.encode())
+    let content = Fingerprint::of_bytes(record);
+    let nonce = sealer.reserve()?.seal(record_place(raw_bytes), &content, &mut sealed)?.nonce();
+    Ok(Envelope { run_public: run.public(), salt, commitment, nonce, raw_bytes, sealed }.encode())
 }
 
 /// What is bound into the seal of a record in the log. Pack kind 0 is no pack's, so none can stand in for the other.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use larder::chunking::{Chunker, Sizes};
 use larder::crypto::keys::{Keys, RootKey};
-use larder::crypto::seal::{Opener, Place, Run, open_directory, open_object};
+use larder::crypto::seal::{Fingerprint, Opener, Place, Run, open_directory, open_object};
 use larder::crypto::secret::Secret;
 use larder::crypto::slot::SlotKey;
 use larder::crypto::{self, hash, sign};
@@ -45,7 +45,7 @@ pub fn decode(vector: &Vector) -> Result<Lines, Flaw> {
         "cuts" => cuts(vector, &bytes()),
         "chunk" => chunk(vector, &bytes()),
         "preamble" => Ok(says::preamble(&Preamble::decode(&bytes()).map_err(flaw)?)),
-        "directory" => directory(&bytes()),
+        "directory" => directory(vector, &bytes()),
         "pack" => pack(vector, &bytes()),
         "frame" => frame(vector, bytes()),
         "path" => check_path(&bytes()).map(|()| vec![format!("path {}", hexed(bytes()))]).map_err(flaw),
@@ -189,7 +189,7 @@ fn block(vector: &Vector, mut bytes: Vec<u8>) -> Result<Lines, Flaw> {
         codec: vector.number("codec") as u8,
         raw_bytes: vector.number("raw_bytes") as u32,
     };
-    key.open(vector.number("ordinal") as u32, place, &mut bytes).map_err(crypto_flaw)?;
+    key.open(vector.number("ordinal") as u32, &vector.array("nonce"), place, &mut bytes).map_err(crypto_flaw)?;
     Ok(vec![format!("plaintext {}", hexed(bytes))])
 }
 
@@ -235,8 +235,9 @@ fn chunk(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
     if same { Ok(vec![format!("bytes {}", bytes.len())]) } else { Err("broken") }
 }
 
-fn directory(bytes: &[u8]) -> Result<Lines, Flaw> {
-    let directory = Directory::decode(bytes).map_err(flaw)?;
+fn directory(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
+    let pack = if vector.text("pack") == "tree" { Kind::Tree } else { Kind::Data };
+    let directory = Directory::decode(pack, bytes).map_err(flaw)?;
     let mut lines = Vec::new();
     for block in &directory.blocks {
         lines.push(says::block(block));
@@ -255,9 +256,8 @@ fn pack(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
     let bytes = bytes.get(..preamble.body_bytes as usize).ok_or("truncated")?;
     let (plain, rest) = bytes.split_at(PREAMBLE_BYTES);
     let (sealed, blocks) = rest.split_at(preamble.directory_bytes as usize);
-    let mut opened = sealed.to_vec();
-    open_directory(&keys, &preamble.salt, plain, &mut opened).map_err(crypto_flaw)?;
-    let directory = Directory::decode(&opened).map_err(flaw)?;
+    let opened = open_directory(&keys, &preamble.salt, plain, sealed).map_err(crypto_flaw)?;
+    let directory = Directory::decode(preamble.kind, &opened).map_err(flaw)?;
     if directory.blocks_bytes() != blocks.len() as u64 {
         return Err("broken");
     }
@@ -268,7 +268,7 @@ fn pack(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
     for (ordinal, entry) in (0..).zip(&directory.blocks) {
         let sealed = blocks[entry.offset as usize..][..entry.sealed_bytes as usize].to_vec();
         let place = place(preamble.kind, entry.kind, entry.codec, entry.raw_bytes);
-        key.open(ordinal, place, &mut sealed.clone()).map_err(crypto_flaw)?;
+        key.open(ordinal, &entry.nonce, place, &mut sealed.clone()).map_err(crypto_flaw)?;
         let raw = unpacker.open(&key, preamble.kind, ordinal, entry, sealed).map_err(flaw)?;
         lines.push(says::block(entry));
         lines.push(format!("hash {}", hexed(hash::plain(&raw))));
@@ -299,10 +299,11 @@ fn frame(vector: &Vector, mut bytes: Vec<u8>) -> Result<Lines, Flaw> {
     let (salt, commitment) = (sealer.salt(), sealer.commitment());
     let raw_bytes = vector.number("length") as u32;
     let place = place(Kind::Data, BlockKind::Chunks, Codec::Zstd, raw_bytes);
-    sealer.reserve().expect("a nonce").seal(place, &mut bytes).expect("a seal");
+    let content = Fingerprint::of_bytes(&bytes);
+    let sealed = sealer.reserve().expect("a place").seal(place, &content, &mut bytes).expect("a seal");
     let key = Opener::new(keys, repository).pack_key(run.public(), salt, &commitment).expect("a key");
     let mut directory = Directory::default();
-    directory.push(BlockKind::Chunks, Codec::Zstd, raw_bytes, bytes.len() as u32, &[]);
+    directory.push(BlockKind::Chunks, Codec::Zstd, raw_bytes, bytes.len() as u32, sealed.nonce(), &[]);
     assert!(bytes.len() >= TAG_BYTES);
     let mut unpacker = Unpacker::new().expect("an unpacker");
     let raw = unpacker.open(&key, Kind::Data, 0, &directory.blocks[0], bytes).map_err(flaw)?;

@@ -35,7 +35,7 @@ fn open_envelope(vector: &Vector, bytes: &[u8], snapshot: SnapshotId) -> Result<
     let key = opener.pack_key(envelope.run_public, envelope.salt, &envelope.commitment).map_err(crypto_flaw)?;
     let place = Place { pack_kind: 0, block_kind: 1, codec: 0, raw_bytes: envelope.raw_bytes };
     let mut record = envelope.sealed;
-    key.open(0, place, &mut record).map_err(crypto_flaw)?;
+    key.open(0, &envelope.nonce, place, &mut record).map_err(crypto_flaw)?;
     if keys.snapshot_id(&record) != snapshot {
         return Err("broken");
     }

@@ -86,7 +86,7 @@ pub fn block(block: &BlockEntry) -> String {
         Codec::Raw => "raw",
         Codec::Zstd => "zstd",
     };
-    format!("block {kind} {codec} {} {}", block.raw_bytes, block.sealed_bytes)
+    format!("block {kind} {codec} {} {} {}", block.raw_bytes, block.sealed_bytes, hexed(block.nonce))
 }
 
 pub fn chunks(directory: &Directory, block: &BlockEntry) -> Lines {
