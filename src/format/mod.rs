@@ -4,10 +4,12 @@
 //! anything is allocated, trailing bytes are refused, and the [`Reject`] names the flaw.
 
 pub mod content;
+pub mod entry;
 pub mod listing;
 pub mod log;
 pub mod objects;
 pub mod packs;
+pub mod pages;
 pub mod record;
 pub mod slots;
 pub mod wire;

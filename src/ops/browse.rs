@@ -12,7 +12,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::format::content::ChunkRef;
-use crate::format::listing::{Entry, Node, Page};
+use crate::format::listing::{Entry, Node};
+use crate::format::pages::Page;
 use crate::format::record::ListingRoot;
 use crate::id::{ChunkId, SnapshotId};
 use crate::repo::Repository;

@@ -4,7 +4,7 @@ use crate::format::content::Content;
 use crate::format::listing::{Owner, compare_paths};
 use crate::ops::sample::Sample;
 use crate::repo::catalog::Catalog;
-use crate::repo::listing::ListingWriter;
+use crate::repo::pages::ListingWriter;
 use crate::repo::write::{Mode, Writer};
 
 /// An entry of a path: a folder if it ends in a slash, else an empty file. `mode` tells versions apart.

@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 use std::mem::discriminant;
 use std::ops::ControlFlow;
 
-use crate::format::listing::{Entry, Page, PageRef, compare_paths};
+use crate::format::listing::{Entry, compare_paths};
+use crate::format::pages::{Page, PageRef};
 use crate::format::record::ListingRoot;
 use crate::repo::Repository;
 use crate::repo::error::Error as RepoError;

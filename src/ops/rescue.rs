@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::format::Kind;
 use crate::format::content::{self, ChunkRef, Content, ContentRoot};
-use crate::format::listing::{self, Node};
+use crate::format::listing::Node;
+use crate::format::pages;
 use crate::format::record::ListingRoot;
 use crate::id::{ChunkId, PackId};
 use crate::index::{Location, PackNumber};
@@ -69,8 +70,8 @@ impl Walk<'_> {
     fn listing(&mut self, page: &ChunkRef, level: u8) -> Result<(), Error> {
         self.need(Kind::Tree, page)?;
         match read_listing_page(self.repo, page, level)? {
-            listing::Page::Index { items, .. } => items.iter().try_for_each(|item| self.listing(&item.page, level - 1)),
-            listing::Page::Leaf(entries) => entries.iter().try_for_each(|entry| match &entry.node {
+            pages::Page::Index { items, .. } => items.iter().try_for_each(|item| self.listing(&item.page, level - 1)),
+            pages::Page::Leaf(entries) => entries.iter().try_for_each(|entry| match &entry.node {
                 Node::File { content: Content::Inline(chunks), .. } => self.data(chunks),
                 Node::File { content: Content::Paged(root), .. } => self.content(root),
                 _ => Ok(()),

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::format::content::{self, ChunkRef, Content, ContentRoot};
-use crate::format::listing::{self, Entry, Node, PageRef, compare_paths};
+use crate::format::listing::{Entry, Node, compare_paths};
+use crate::format::pages::{self, PageRef};
 use crate::format::record::ListingRoot;
 use crate::format::{Kind, Reject};
 use crate::id::ChunkId;
@@ -269,8 +270,8 @@ impl<'r> Walker<'r> {
         }
         self.mark(Kind::Tree, &[*page]);
         let visited = match read_listing_page(self.repo, page, level) {
-            Ok(listing::Page::Leaf(entries)) => self.leaf(&entries),
-            Ok(listing::Page::Index { items, .. }) => self.index_page(page, level, &items),
+            Ok(pages::Page::Leaf(entries)) => self.leaf(&entries),
+            Ok(pages::Page::Index { items, .. }) => self.index_page(page, level, &items),
             Err(error) => {
                 self.unreadable(page.id, error);
                 None

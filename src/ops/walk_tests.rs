@@ -48,7 +48,7 @@ fn pages_that_contradict_each_other_are_faults_and_the_rest_is_visited() {
     let leaf = record.root.page;
     let item = |first: &[u8], entries| PageRef { first: first.to_vec(), page: leaf, entries };
     let mut page = |level, items| {
-        let bytes = listing::Page::Index { level, items }.encode();
+        let bytes = pages::Page::Index { level, items }.encode();
         ChunkRef { id: writer.page(&bytes).unwrap(), bytes: bytes.len() as u32 }
     };
     let roots = [

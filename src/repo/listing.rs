@@ -1,212 +1,45 @@
-//! Listings and content lists, written page by page and read in order.
+//! Listings and content lists, read in order, page by page.
 //!
-//! Promise: memory does not grow with the number of entries: a writer holds one page a level, a reader too.
+//! Promise: memory does not grow with the number of entries: a reader holds one page a level. Left out on purpose:
+//! writing them (`repo/pages`).
 
 use std::cmp::Ordering;
 
 use crate::format::content::{self, ChunkRef, Content, ContentRoot};
-use crate::format::listing::{self, Entry, LeafWriter, PageRef, compare_paths};
+use crate::format::listing::{Entry, compare_paths};
+use crate::format::pages::{self, PageRef};
 use crate::format::record::ListingRoot;
 use crate::format::{Kind, Reject};
-use crate::id::ChunkId;
 use crate::repo::Repository;
 use crate::repo::error::Error;
-use crate::repo::write::Writer;
 
-/// A leaf page is cut from here on, where a path says so.
-const LEAF_BYTES_MIN: usize = 4 << 10;
-/// A leaf page is cut here at the latest.
-const LEAF_BYTES_MAX: usize = 48 << 10;
-/// One path in so many ends a page.
-const LEAF_END_ONE_IN: u64 = 32;
-
-/// Takes pages and gives their names.
-pub trait Pages {
-    /// Stores a page.
-    fn store(&mut self, bytes: &[u8]) -> Result<ChunkId, Error>;
+/// Gives pages by their names.
+pub trait PageReader: Sync {
+    /// Reads a page; its bytes have its name.
+    fn read_page(&self, page: &ChunkRef) -> Result<Vec<u8>, Error>;
 }
 
-impl Pages for Writer {
-    fn store(&mut self, bytes: &[u8]) -> Result<ChunkId, Error> {
-        self.page(bytes)
-    }
-}
-
-fn page_ref(pages: &mut dyn Pages, bytes: &[u8]) -> Result<ChunkRef, Error> {
-    Ok(ChunkRef { id: pages.store(bytes)?, bytes: bytes.len() as u32 })
-}
-
-/// Writes a listing.
-#[derive(Debug, Default)]
-pub struct ListingWriter {
-    leaf: LeafWriter,
-    levels: Vec<Vec<PageRef>>,
-    last: Option<Vec<u8>>,
-}
-
-impl ListingWriter {
-    /// An empty listing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Appends an entry. Entries must come in order.
-    pub fn push(&mut self, repo: &Repository, pages: &mut dyn Pages, entry: &Entry) -> Result<(), Error> {
-        if self.last.as_ref().is_some_and(|last| compare_paths(last, &entry.path) != Ordering::Less) {
-            return Err(Error::SelfCheck { what: "listing in order" });
-        }
-        self.last.get_or_insert_default().clone_from(&entry.path);
-        self.leaf.push(entry);
-        let len = self.leaf.len();
-        let ends = len >= LEAF_BYTES_MIN && repo.keys.ends_page(&entry.path, LEAF_END_ONE_IN);
-        if ends || len >= LEAF_BYTES_MAX { self.end_leaf(pages) } else { Ok(()) }
-    }
-
-    fn end_leaf(&mut self, pages: &mut dyn Pages) -> Result<(), Error> {
-        let (bytes, first, entries) = std::mem::take(&mut self.leaf).finish();
-        let page = page_ref(pages, &bytes)?;
-        self.add(pages, 0, PageRef { first, page, entries })
-    }
-
-    fn add(&mut self, pages: &mut dyn Pages, level: usize, item: PageRef) -> Result<(), Error> {
-        if self.levels.len() <= level {
-            self.levels.push(Vec::new());
-        }
-        let items = &mut self.levels[level];
-        let ends = content::ends_page(&item.page.id, items.len() + 1);
-        items.push(item);
-        if ends { self.end_level(pages, level) } else { Ok(()) }
-    }
-
-    fn end_level(&mut self, pages: &mut dyn Pages, level: usize) -> Result<(), Error> {
-        let items = std::mem::take(&mut self.levels[level]);
-        let Some(first) = items.first().map(|item| item.first.clone()) else { return Ok(()) };
-        let entries = items.iter().map(|item| item.entries).sum();
-        let page = listing::Page::Index { level: level as u8 + 1, items };
-        let page = page_ref(pages, &page.encode())?;
-        self.add(pages, level + 1, PageRef { first, page, entries })
-    }
-
-    /// Ends the listing.
-    pub fn finish(mut self, pages: &mut dyn Pages) -> Result<ListingRoot, Error> {
-        if !self.leaf.is_empty() || self.levels.is_empty() {
-            self.end_leaf(pages)?;
-        }
-        let mut level = 0;
-        loop {
-            let top = level + 1 >= self.levels.len();
-            match self.levels[level].as_slice() {
-                [only] if top => {
-                    return Ok(ListingRoot { page: only.page, level: level as u8, entries: only.entries });
-                }
-                [] => level += 1,
-                _ => {
-                    self.end_level(pages, level)?;
-                    level += 1;
-                }
-            }
-        }
-    }
-}
-
-/// Writes the content list of one file. Short lists stay inline, and cost no page.
-#[derive(Debug, Default)]
-pub struct ContentWriter {
-    inline: Vec<ChunkRef>,
-    levels: Vec<Vec<ContentRoot>>,
-}
-
-impl ContentWriter {
-    /// An empty list.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Appends a chunk.
-    pub fn push(&mut self, pages: &mut dyn Pages, chunk: ChunkRef) -> Result<(), Error> {
-        self.inline.push(chunk);
-        // A list is paged from its start or not at all, so that equal beginnings give equal pages.
-        if self.levels.is_empty() && self.inline.len() <= content::INLINE_CHUNKS_MAX {
-            return Ok(());
-        }
-        if self.levels.is_empty() {
-            self.levels.push(Vec::new());
-            let start = std::mem::take(&mut self.inline);
-            return start.into_iter().try_for_each(|chunk| self.push_paged(pages, chunk));
-        }
-        self.inline.pop().map_or(Ok(()), |chunk| self.push_paged(pages, chunk))
-    }
-
-    fn push_paged(&mut self, pages: &mut dyn Pages, chunk: ChunkRef) -> Result<(), Error> {
-        self.inline.push(chunk);
-        if content::ends_page(&chunk.id, self.inline.len()) { self.end_leaf(pages) } else { Ok(()) }
-    }
-
-    fn end_leaf(&mut self, pages: &mut dyn Pages) -> Result<(), Error> {
-        let chunks = std::mem::take(&mut self.inline);
-        let bytes = chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
-        let count = chunks.len() as u64;
-        let page = page_ref(pages, &content::Page::Leaf(chunks).encode())?;
-        self.add(pages, ContentRoot { page, level: 0, bytes, chunks: count })
-    }
-
-    fn add(&mut self, pages: &mut dyn Pages, item: ContentRoot) -> Result<(), Error> {
-        let level = usize::from(item.level);
-        if self.levels.len() <= level {
-            self.levels.push(Vec::new());
-        }
-        let items = &mut self.levels[level];
-        items.push(item);
-        if content::ends_page(&item.page.id, items.len()) { self.end_level(pages, level) } else { Ok(()) }
-    }
-
-    fn end_level(&mut self, pages: &mut dyn Pages, level: usize) -> Result<(), Error> {
-        let items = std::mem::take(&mut self.levels[level]);
-        let bytes = items.iter().map(|item| item.bytes).sum();
-        let chunks = items.iter().map(|item| item.chunks).sum();
-        let above = level as u8 + 1;
-        let page = page_ref(pages, &content::Page::Index { level: above, items }.encode())?;
-        self.add(pages, ContentRoot { page, level: above, bytes, chunks })
-    }
-
-    /// Ends the list.
-    pub fn finish(mut self, pages: &mut dyn Pages) -> Result<Content, Error> {
-        if self.levels.is_empty() {
-            return Ok(Content::Inline(self.inline));
-        }
-        if !self.inline.is_empty() {
-            self.end_leaf(pages)?;
-        }
-        let mut level = 0;
-        loop {
-            let top = level + 1 >= self.levels.len();
-            match self.levels[level].as_slice() {
-                [only] if top => return Ok(Content::Paged(*only)),
-                [] => level += 1,
-                _ => {
-                    self.end_level(pages, level)?;
-                    level += 1;
-                }
-            }
-        }
+impl PageReader for Repository {
+    fn read_page(&self, page: &ChunkRef) -> Result<Vec<u8>, Error> {
+        self.page(page)
     }
 }
 
 /// Reads a page of a listing and checks that it is of the level it should be.
-pub fn read_listing_page(repo: &Repository, page: &ChunkRef, level: u8) -> Result<listing::Page, Error> {
-    let bytes = repo.page(page)?;
+pub fn read_listing_page(reader: &dyn PageReader, page: &ChunkRef, level: u8) -> Result<pages::Page, Error> {
+    let bytes = reader.read_page(page)?;
     let name = || format!("page {}", page.id);
-    let decoded = listing::Page::decode(&bytes).map_err(|reject| Error::reject(name(), reject))?;
+    let decoded = pages::Page::decode(&bytes).map_err(|reject| Error::reject(name(), reject))?;
     match (&decoded, level) {
-        (listing::Page::Leaf(_), 0) => Ok(decoded),
-        (listing::Page::Index { level: found, .. }, _) if *found == level => Ok(decoded),
+        (pages::Page::Leaf(_), 0) => Ok(decoded),
+        (pages::Page::Index { level: found, .. }, _) if *found == level => Ok(decoded),
         _ => Err(Error::reject(name(), Reject::Broken("page of another level"))),
     }
 }
 
 /// Reads a page of a content list and checks that it is of the level it should be.
-pub fn read_content_page(repo: &Repository, page: &ChunkRef, level: u8) -> Result<content::Page, Error> {
-    let bytes = repo.page(page)?;
+pub fn read_content_page(reader: &dyn PageReader, page: &ChunkRef, level: u8) -> Result<content::Page, Error> {
+    let bytes = reader.read_page(page)?;
     let name = || format!("page {}", page.id);
     let decoded = content::Page::decode(&bytes).map_err(|reject| Error::reject(name(), reject))?;
     match (&decoded, level) {
@@ -218,7 +51,7 @@ pub fn read_content_page(repo: &Repository, page: &ChunkRef, level: u8) -> Resul
 
 /// Reads a listing in order. A page that cannot be read gives one error, and reading goes on behind it.
 pub struct Entries<'r> {
-    repo: &'r Repository,
+    reader: &'r dyn PageReader,
     stack: Vec<(u8, std::vec::IntoIter<PageRef>)>,
     leaf: std::vec::IntoIter<Entry>,
     from: Option<Vec<u8>>,
@@ -228,18 +61,18 @@ pub struct Entries<'r> {
 
 impl<'r> Entries<'r> {
     /// All entries.
-    pub fn new(repo: &'r Repository, root: &ListingRoot) -> Self {
+    pub fn new(reader: &'r dyn PageReader, root: &ListingRoot) -> Self {
         let (stack, leaf) = (Vec::new(), Vec::new().into_iter());
-        Self { repo, stack, leaf, from: None, root: Some(*root), last: None }
+        Self { reader, stack, leaf, from: None, root: Some(*root), last: None }
     }
 
     /// The entries from this path on. Pages before it are not read.
-    pub fn starting_at(repo: &'r Repository, root: &ListingRoot, path: &[u8]) -> Self {
-        Self { from: Some(path.to_vec()), ..Self::new(repo, root) }
+    pub fn starting_at(reader: &'r dyn PageReader, root: &ListingRoot, path: &[u8]) -> Self {
+        Self { from: Some(path.to_vec()), ..Self::new(reader, root) }
     }
 
     fn descend(&mut self, page: &ChunkRef, level: u8, first: Option<&[u8]>) -> Result<(), Error> {
-        let decoded = read_listing_page(self.repo, page, level)?;
+        let decoded = read_listing_page(self.reader, page, level)?;
         // A page that is named again and again, level by level, would otherwise be read for ever. Whoever names one
         // so is not believed about the rest either.
         if first.is_some_and(|first| first_path(&decoded) != Some(first)) {
@@ -248,14 +81,14 @@ impl<'r> Entries<'r> {
             return Err(Error::reject(format!("page {}", page.id), reason));
         }
         match decoded {
-            listing::Page::Leaf(mut entries) => {
+            pages::Page::Leaf(mut entries) => {
                 if let Some(from) = &self.from {
                     let before = entries.partition_point(|e| compare_paths(&e.path, from) == Ordering::Less);
                     entries.drain(..before);
                 }
                 self.leaf = entries.into_iter();
             }
-            listing::Page::Index { level, mut items } => {
+            pages::Page::Index { level, mut items } => {
                 if let Some(from) = &self.from {
                     let after = items.partition_point(|i| compare_paths(&i.first, from) != Ordering::Greater);
                     items.drain(..after.saturating_sub(1));
@@ -268,10 +101,10 @@ impl<'r> Entries<'r> {
 }
 
 /// The first path on a page, or below it.
-pub fn first_path(page: &listing::Page) -> Option<&[u8]> {
+pub fn first_path(page: &pages::Page) -> Option<&[u8]> {
     match page {
-        listing::Page::Leaf(entries) => entries.first().map(|entry| entry.path.as_slice()),
-        listing::Page::Index { items, .. } => items.first().map(|item| item.first.as_slice()),
+        pages::Page::Leaf(entries) => entries.first().map(|entry| entry.path.as_slice()),
+        pages::Page::Index { items, .. } => items.first().map(|item| item.first.as_slice()),
     }
 }
 
@@ -309,8 +142,8 @@ impl Iterator for Entries<'_> {
 }
 
 /// The entry of exactly this path.
-pub fn find(repo: &Repository, root: &ListingRoot, path: &[u8]) -> Result<Option<Entry>, Error> {
-    let first = Entries::starting_at(repo, root, path).next().transpose()?;
+pub fn find(reader: &dyn PageReader, root: &ListingRoot, path: &[u8]) -> Result<Option<Entry>, Error> {
+    let first = Entries::starting_at(reader, root, path).next().transpose()?;
     Ok(first.filter(|entry| entry.path == path))
 }
 
@@ -321,18 +154,18 @@ pub fn is_within(path: &[u8], folder: &[u8]) -> bool {
 
 /// The entry of a path and everything below it.
 pub fn under<'r>(
-    repo: &'r Repository,
+    reader: &'r dyn PageReader,
     root: &ListingRoot,
     path: &[u8],
 ) -> impl Iterator<Item = Result<Entry, Error>> + use<'r> {
     let folder = path.to_vec();
-    Entries::starting_at(repo, root, path)
+    Entries::starting_at(reader, root, path)
         .take_while(move |entry| entry.as_ref().map_or(true, |entry| is_within(&entry.path, &folder)))
 }
 
 /// Reads a file's chunks in order.
 pub struct Chunks<'r> {
-    repo: &'r Repository,
+    reader: &'r dyn PageReader,
     stack: Vec<std::vec::IntoIter<ContentRoot>>,
     leaf: std::vec::IntoIter<ChunkRef>,
     lost_bytes: u64,
@@ -340,15 +173,15 @@ pub struct Chunks<'r> {
 
 impl<'r> Chunks<'r> {
     /// All chunks of a content.
-    pub fn new(repo: &'r Repository, content: &Content) -> Self {
+    pub fn new(reader: &'r dyn PageReader, content: &Content) -> Self {
         match content {
-            Content::Inline(chunks) => Self::at(repo, Vec::new(), chunks.clone()),
-            Content::Paged(root) => Self::at(repo, vec![vec![*root].into_iter()], Vec::new()),
+            Content::Inline(chunks) => Self::at(reader, Vec::new(), chunks.clone()),
+            Content::Paged(root) => Self::at(reader, vec![vec![*root].into_iter()], Vec::new()),
         }
     }
 
-    fn at(repo: &'r Repository, stack: Vec<std::vec::IntoIter<ContentRoot>>, leaf: Vec<ChunkRef>) -> Self {
-        Self { repo, stack, leaf: leaf.into_iter(), lost_bytes: 0 }
+    fn at(reader: &'r dyn PageReader, stack: Vec<std::vec::IntoIter<ContentRoot>>, leaf: Vec<ChunkRef>) -> Self {
+        Self { reader, stack, leaf: leaf.into_iter(), lost_bytes: 0 }
     }
 
     /// How many bytes of content lie under the pages that could not be read so far.
@@ -358,7 +191,7 @@ impl<'r> Chunks<'r> {
 
     fn descend(&mut self, item: &ContentRoot) -> Result<(), Error> {
         let name = || format!("page {}", item.page.id);
-        match read_content_page(self.repo, &item.page, item.level)? {
+        match read_content_page(self.reader, &item.page, item.level)? {
             content::Page::Leaf(chunks) => {
                 let bytes: u64 = chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
                 if bytes != item.bytes || chunks.len() as u64 != item.chunks {

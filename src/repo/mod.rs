@@ -9,6 +9,7 @@ pub mod listing;
 pub mod log;
 pub mod open;
 pub mod pack;
+pub mod pages;
 pub mod read;
 pub mod seal;
 pub mod slots;

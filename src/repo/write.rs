@@ -160,13 +160,27 @@ impl Writer {
             Squeeze::Yes => (0, DATA_BLOCK_BYTES),
             Squeeze::No => (1, RAW_BLOCK_BYTES),
         };
-        self.put(Kind::Data, id, bytes, builder, limit)
+        if self.knows(Kind::Data, &id)? {
+            return Ok(Stored::Known);
+        }
+        self.put_new(id, bytes, builder, limit)?;
+        Ok(Stored::New)
     }
 
-    /// Stores a page, unless it is stored already, and returns its name.
+    /// Stores a page that is known to be sound, unless it is stored already, and returns its name.
     pub fn page(&mut self, bytes: &[u8]) -> Result<ChunkId, Error> {
+        self.checked_page(bytes, &|_| true)
+    }
+
+    /// Stores a page, unless it is stored already, and returns its name. One that does not prove sound is refused.
+    pub fn checked_page(&mut self, bytes: &[u8], sound: &dyn Fn(&[u8]) -> bool) -> Result<ChunkId, Error> {
         let id = self.shared.keys.tree_id(bytes);
-        self.put(Kind::Tree, id, bytes, 2, TREE_BLOCK_BYTES)?;
+        if !self.knows(Kind::Tree, &id)? {
+            if !sound(bytes) {
+                return Err(Error::SelfCheck { what: "page" });
+            }
+            self.put_new(id, bytes, 2, TREE_BLOCK_BYTES)?;
+        }
         Ok(id)
     }
 
@@ -187,10 +201,7 @@ impl Writer {
         Ok(found.is_some())
     }
 
-    fn put(&mut self, kind: Kind, id: ChunkId, bytes: &[u8], builder: usize, limit: usize) -> Result<Stored, Error> {
-        if self.knows(kind, &id)? {
-            return Ok(Stored::Known);
-        }
+    fn put_new(&mut self, id: ChunkId, bytes: &[u8], builder: usize, limit: usize) -> Result<(), Error> {
         self.new_raw_bytes += bytes.len() as u64;
         let mut pending = lock(&self.shared.pending);
         pending.insert(id);
@@ -198,7 +209,7 @@ impl Writer {
             if pending.len() > COUNTED_MAX {
                 pending.clear();
             }
-            return Ok(Stored::New);
+            return Ok(());
         }
         drop(pending);
         let full = !self.builders[builder].raw.is_empty() && self.builders[builder].raw.len() + bytes.len() > limit;
@@ -211,7 +222,7 @@ impl Writer {
         }
         building.raw.extend_from_slice(bytes);
         building.chunks.push((id, bytes.len() as u32));
-        Ok(Stored::New)
+        Ok(())
     }
 
     fn dispatch(&mut self, builder: usize) -> Result<(), Error> {

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use larder::format::Time;
-use larder::format::listing::{Entry, Page};
+use larder::format::listing::Entry;
+use larder::format::pages::Page;
 use larder::format::record::{Counts, ListingRoot, Record};
 use larder::id::SnapshotId;
 use larder::ops::check::{Depth, Part};

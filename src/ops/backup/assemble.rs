@@ -10,7 +10,7 @@ use crate::ops::backup::{Error, PROBLEMS_MAX, Report, Slot, is_fatal};
 use crate::progress::{Event, Observer, Units};
 use crate::repo::Repository;
 use crate::repo::error::Error as RepoError;
-use crate::repo::listing::{ContentWriter, ListingWriter};
+use crate::repo::pages::{ContentWriter, ListingWriter};
 use crate::repo::write::{Drained, Writer};
 use crate::source::{Problem, Severity, Verdict};
 

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::format::Kind;
 use crate::format::content::{self, ChunkRef, Content, ContentRoot};
-use crate::format::listing::{self, Entry, Node};
+use crate::format::listing::{Entry, Node};
+use crate::format::pages;
 use crate::id::{ChunkId, SnapshotId};
 use crate::index::Location;
 use crate::ops::check::Problem;
@@ -56,12 +57,12 @@ impl Walk<'_> {
         let mut touched = self.chunk(Kind::Tree, &page.id, first.unwrap_or_default());
         match read_listing_page(self.repo, page, level) {
             Ok(page) if first.is_some_and(|first| first_path(&page) != Some(first)) => return None,
-            Ok(listing::Page::Leaf(entries)) => {
+            Ok(pages::Page::Leaf(entries)) => {
                 for entry in &entries {
                     touched |= self.entry(entry);
                 }
             }
-            Ok(listing::Page::Index { items, .. }) => {
+            Ok(pages::Page::Index { items, .. }) => {
                 for item in &items {
                     let Some(below) = self.listing(&item.page, level - 1, Some(&item.first)) else {
                         touched = true;

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::format::Kind;
 use crate::format::content::{self, ChunkRef, Content, ContentRoot};
-use crate::format::listing::{self, Node};
+use crate::format::listing::Node;
+use crate::format::pages;
 use crate::format::record::ListingRoot;
 use crate::id::{ChunkId, PackId};
 use crate::ops::prune::Error;
@@ -58,8 +59,8 @@ impl Proof<'_> {
                 continue;
             }
             match read_listing_page(self.repo, &page, level)? {
-                listing::Page::Index { items, .. } => ahead.extend(items.iter().map(|item| (item.page, level - 1))),
-                listing::Page::Leaf(entries) => {
+                pages::Page::Index { items, .. } => ahead.extend(items.iter().map(|item| (item.page, level - 1))),
+                pages::Page::Leaf(entries) => {
                     let mut chunks = Vec::new();
                     for entry in entries {
                         match entry.node {

@@ -1,7 +1,8 @@
 //! Pages that do not belong where they are named.
 
 use larder::format::content::{self, ChunkRef};
-use larder::format::listing::{Entry, Page, PageRef};
+use larder::format::listing::Entry;
+use larder::format::pages::{Page, PageRef};
 use larder::format::record::ListingRoot;
 use larder::id::ChunkId;
 use larder::repo::seal::Squeeze;

@@ -15,7 +15,7 @@ use larder::format::packs::{BlockEntry, BlockKind, Codec, Directory, PREAMBLE_BY
 use larder::format::record::Record;
 use larder::format::slots::Slot;
 use larder::format::wire::Reader;
-use larder::format::{Kind, Reject, content, listing};
+use larder::format::{Kind, Reject, content, pages};
 use larder::id::{ChunkId, PackId, RepositoryId, SlotId};
 use larder::repo::seal::{Unpacker, place};
 use larder::repo::slots::parse_recovery;
@@ -318,9 +318,9 @@ fn order(vector: &Vector) -> Lines {
 }
 
 fn listing_page(bytes: &[u8]) -> Result<Lines, Flaw> {
-    Ok(match listing::Page::decode(bytes).map_err(flaw)? {
-        listing::Page::Leaf(entries) => entries.iter().flat_map(says::entry).collect(),
-        listing::Page::Index { level, items } => {
+    Ok(match pages::Page::decode(bytes).map_err(flaw)? {
+        pages::Page::Leaf(entries) => entries.iter().flat_map(says::entry).collect(),
+        pages::Page::Index { level, items } => {
             std::iter::once(format!("level {level}")).chain(items.iter().map(says::item)).collect()
         }
     })

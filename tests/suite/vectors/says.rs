@@ -2,10 +2,11 @@
 
 use larder::crypto::slot::Stretch;
 use larder::format::content::{ChunkRef, Content, ContentRoot};
-use larder::format::listing::{Entry, Node, PageRef};
+use larder::format::listing::{Entry, Node};
 use larder::format::log::{Action, Body, KeyChange, PackUse, SnapshotAction, TagAction};
 use larder::format::objects::{Config, WeekStart};
 use larder::format::packs::{BlockEntry, BlockKind, Codec, Directory, Preamble};
+use larder::format::pages::PageRef;
 use larder::format::record::Record;
 use larder::format::slots::Slot;
 use larder::format::{Kind, Time};
