@@ -12,10 +12,11 @@ use crate::id::{PackId, SnapshotId};
 use crate::ops::retention::{Calendar, tags_for_new};
 use crate::ops::sample::{Sample, credential, noise, open_memory, store_as};
 use crate::repo::Repository;
+use crate::repo::commit::{Draft, commit};
 use crate::repo::error::Error;
 use crate::repo::open;
 use crate::repo::state::Fate;
-use crate::repo::write::{Draft, commit, delete_swept};
+use crate::repo::sweep::delete_swept;
 use crate::storage::memory::Memory;
 use crate::storage::{self, ObjectInfo, ObjectName, Storage};
 

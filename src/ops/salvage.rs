@@ -16,10 +16,11 @@ use crate::ops::walk::{Counting, Fault, Walker};
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
 use crate::repo::catalog::{Catalog, Listed};
+use crate::repo::commit::relied_on;
 use crate::repo::error::Error as RepoError;
 use crate::repo::seal::Unpacker;
+use crate::repo::seal::seal_for_log;
 use crate::repo::state::{Fate, State};
-use crate::repo::write::{relied_on, seal_for_log};
 
 /// The tag of what was put back.
 pub const TAG: &str = "salvaged";

@@ -15,13 +15,14 @@ use crate::format::{Time, objects};
 use crate::id::{PackId, SnapshotId};
 use crate::repo::Repository;
 use crate::repo::catalog::Catalog;
+use crate::repo::commit::{Draft, commit};
 use crate::repo::error::Error;
 use crate::repo::listing::{Chunks, Entries};
 use crate::repo::open::{self, NewRepository};
 use crate::repo::pages::{ContentWriter, ListingWriter};
 use crate::repo::seal::Squeeze;
 use crate::repo::slots::Credential;
-use crate::repo::write::{Draft, Mode, Writer, Written, commit};
+use crate::repo::write::{Mode, Writer, Written};
 use crate::storage::memory::Memory;
 use crate::storage::{ObjectName, Storage};
 

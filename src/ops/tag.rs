@@ -14,9 +14,9 @@ use crate::ops::rescue::packs_of;
 use crate::ops::retention::verdict::Verdict;
 use crate::ops::retention::{Calendar, CalendarError, TIERS, Taken, Tier, judge_named};
 use crate::repo::Repository;
+use crate::repo::commit::relied_on;
 use crate::repo::error::Error as RepoError;
 use crate::repo::state::{Snapshot, State};
-use crate::repo::write::relied_on;
 
 /// Most tags of a snapshot that people named. The rest is for the tiers.
 pub const OWN_TAGS_MAX: usize = TAGS_MAX as usize - TIERS.len();

@@ -1,19 +1,23 @@
 //! Where a backup goes: opening a repository, its log, writing and reading packs.
 //!
-//! Promise: writes go packs, then log; deletes the other way round; both orders exist in `repo/write.rs` alone.
+//! Promise: writes go packs, then log; deletes the other way round; each order exists once, in `repo/{write,commit}.rs`
+//! and `repo/sweep.rs`.
 //! Left out on purpose: the verbs (`ops`), which are functions over a [`Repository`].
 
 pub mod catalog;
+pub mod commit;
 pub mod error;
 pub mod listing;
 pub mod log;
 pub mod open;
 pub mod pack;
 pub mod pages;
+mod pipeline;
 pub mod read;
 pub mod seal;
 pub mod slots;
 pub mod state;
+pub mod sweep;
 pub mod write;
 
 use std::path::PathBuf;

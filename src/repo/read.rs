@@ -13,9 +13,8 @@ use crate::id::{ChunkId, PackId, SnapshotId};
 use crate::index::{self, Location, PackNumber, PackRow};
 use crate::repo::catalog::{Catalog, ask};
 use crate::repo::error::Error;
-use crate::repo::seal::Unpacker;
+use crate::repo::seal::{Unpacker, record_place};
 use crate::repo::state::{Fate, Snapshot};
-use crate::repo::write::record_place;
 use crate::repo::{Repository, object};
 
 /// Opened blocks that are kept, in bytes.

@@ -1,11 +1,14 @@
-//! Blocks: packed, sealed, opened again and compared, before anything else sees them.
+//! Blocks: packed, sealed, opened again and compared, before anything else sees them; and records as they stand in the
+//! log.
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
-use crate::crypto::seal::{Fingerprint, PackKey, Place, Reserved};
+use crate::crypto::seal::{Fingerprint, PackKey, Place, Reserved, Run};
 use crate::format::packs::{BlockEntry, BlockKind, Codec};
+use crate::format::record::Envelope;
 use crate::format::{Kind, Reject};
+use crate::repo::Repository;
 use crate::repo::error::Error;
 use crate::repo::pack::SealedBlock;
 
@@ -182,6 +185,27 @@ fn unpack_into(
 /// What is bound into the seal of a block.
 pub fn place(kind: Kind, block: BlockKind, codec: Codec, raw_bytes: u32) -> Place {
     Place { pack_kind: kind.code(), block_kind: block.code(), codec: codec.code(), raw_bytes }
+}
+
+/// Seals a record for the log anew, for a snapshot whose entry is lost.
+pub fn seal_for_log(repo: &Repository, record: &[u8]) -> Result<Vec<u8>, Error> {
+    seal_record(&Run::new(&repo.keys, repo.config.repository)?, record)
+}
+
+/// Seals a record for the log, as if it were the only block of a pack.
+pub fn seal_record(run: &Run, record: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut sealer = run.sealer()?;
+    let (salt, commitment) = (sealer.salt(), sealer.commitment());
+    let raw_bytes = record.len() as u32;
+    let mut sealed = record.to_vec();
+    let content = Fingerprint::of_bytes(record);
+    let nonce = sealer.reserve()?.seal(record_place(raw_bytes), &content, &mut sealed)?.nonce();
+    Ok(Envelope { run_public: run.public(), salt, commitment, nonce, raw_bytes, sealed }.encode())
+}
+
+/// What is bound into the seal of a record in the log. Pack kind 0 is no pack's, so none can stand in for the other.
+pub fn record_place(raw_bytes: u32) -> Place {
+    Place { pack_kind: 0, block_kind: BlockKind::Record.code(), codec: 0, raw_bytes }
 }
 
 fn compression(error: std::io::Error) -> Error {

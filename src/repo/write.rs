@@ -1,31 +1,29 @@
-//! The only write order: chunks to blocks, blocks to packs, packs to storage, barrier, gate, log entry; and the only
-//! delete order: log entry, then objects.
+//! Storing chunks: chunks to blocks, blocks to packs, packs to storage, barrier. What makes a snapshot of them is
+//! `repo/commit`.
 //!
 //! A run's chunks that are not stored yet are known by their ids until their pack is; then the index knows them. See
 //! `format-spec/ordering.md`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 
-use crate::crypto::keys::Keys;
-use crate::crypto::seal::{Fingerprint, Run};
-use crate::format::log::{Action, PackUse, SnapshotAction};
-use crate::format::packs::{BlockKind, TAG_BYTES};
-use crate::format::record::Envelope;
-use crate::format::{Kind, Time, objects};
-use crate::id::{ChunkId, PackId, RepositoryId, SeriesId, SnapshotId};
-use crate::index::{self, Index, PackNumber};
+use crate::crypto::seal::Run;
+use crate::format::Kind;
+use crate::format::log::PackUse;
+use crate::format::packs::{BlockKind, Codec};
+use crate::id::{ChunkId, PackId};
+use crate::index;
+use crate::repo::Repository;
 use crate::repo::catalog::Catalog;
 use crate::repo::error::Error;
 use crate::repo::pack::{BlockInfo, FinishedPack, OpenPack};
-use crate::repo::seal::{Packer, Squeeze, place};
-use crate::repo::state::{Fate, State};
-use crate::repo::{Repository, object};
-use crate::storage::{ErrorKind, Storage};
+use crate::repo::pipeline::{Job, PackCell, Shared, Usable, lock};
+use crate::repo::seal::{Packer, Squeeze, seal_record};
 
 /// A block of data is sealed once it is this long.
 pub const DATA_BLOCK_BYTES: usize = 4 << 20;
@@ -55,52 +53,6 @@ pub enum Stored {
     New,
 }
 
-struct Job {
-    kind: Kind,
-    block: BlockKind,
-    squeeze: Squeeze,
-    raw: Vec<u8>,
-    chunks: Vec<(ChunkId, u32)>,
-}
-
-type PackCell = Arc<Mutex<Option<OpenPack>>>;
-
-/// What the threads of a writer share.
-struct Shared {
-    storage: Arc<dyn Storage>,
-    keys: Arc<Keys>,
-    repository: RepositoryId,
-    run: Run,
-    index: Arc<Mutex<Index>>,
-    current: Mutex<HashMap<Kind, PackCell>>,
-    pending: Mutex<HashSet<ChunkId>>,
-    usable: Mutex<Usable>,
-    written: Mutex<Vec<PackUse>>,
-    stored_bytes: AtomicU64,
-    failure: Mutex<Option<Error>>,
-}
-
-/// The packs whose chunks count as stored, and those that this run came to rely on.
-#[derive(Default)]
-struct Usable {
-    accepted: Vec<bool>,
-    used: HashSet<PackNumber>,
-}
-
-impl Usable {
-    fn accept(&mut self, pack: PackNumber) {
-        let at = pack.0 as usize;
-        if self.accepted.len() <= at {
-            self.accepted.resize(at + 1, false);
-        }
-        self.accepted[at] = true;
-    }
-
-    fn accepts(&self, pack: PackNumber) -> bool {
-        self.accepted.get(pack.0 as usize).copied().unwrap_or(false)
-    }
-}
-
 /// Stores chunks. Dropping it without [`Writer::drain`] leaves whole packs behind at most.
 pub struct Writer {
     shared: Arc<Shared>,
@@ -116,10 +68,6 @@ pub struct Writer {
 struct Builder {
     raw: Vec<u8>,
     chunks: Vec<(ChunkId, u32)>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Writer {
@@ -264,132 +212,6 @@ impl Writer {
     }
 }
 
-impl Shared {
-    fn check(&self) -> Result<(), Error> {
-        match lock(&self.failure).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    fn take_failure(&self) -> Error {
-        lock(&self.failure).take().unwrap_or(Error::Worker)
-    }
-
-    fn fail(&self, error: Error) {
-        lock(&self.failure).get_or_insert(error);
-    }
-
-    /// A sealing thread. After a failure it goes on taking jobs and drops them, so that nobody waits for it.
-    fn seal_all(&self, queue: &Receiver<Job>, shelf: &Sender<FinishedPack>) {
-        let mut packer = match Packer::new() {
-            Ok(packer) => packer,
-            Err(error) => return self.fail(error),
-        };
-        for job in queue {
-            if lock(&self.failure).is_some() {
-                continue;
-            }
-            if let Err(error) = self.seal_job(&mut packer, job, shelf) {
-                self.fail(error);
-            }
-        }
-    }
-
-    fn seal_job(&self, packer: &mut Packer, job: Job, shelf: &Sender<FinishedPack>) -> Result<(), Error> {
-        let info = BlockInfo {
-            kind: job.block,
-            codec: crate::format::packs::Codec::Raw,
-            raw_bytes: job.raw.len() as u32,
-            sealed_bytes: 0,
-            chunks: job.chunks,
-        };
-        if let Some(full) = self.seal_block(packer, job.kind, info, &job.raw, job.squeeze)? {
-            self.finish_pack(full, shelf)?;
-        }
-        Ok(())
-    }
-
-    /// Packs and seals one block; returns the pack when this completed it.
-    fn seal_block(
-        &self,
-        packer: &mut Packer,
-        kind: Kind,
-        mut info: BlockInfo,
-        raw: &[u8],
-        squeeze: Squeeze,
-    ) -> Result<Option<OpenPack>, Error> {
-        let packed = packer.pack(raw, squeeze)?;
-        info.codec = packed.codec;
-        info.sealed_bytes = (packed.bytes.len() + TAG_BYTES) as u32;
-        let place = place(kind, info.kind, info.codec, info.raw_bytes);
-        let content = info.fingerprint(raw);
-        let (cell, reserved) = self.reserve(kind, info)?;
-        let ordinal = reserved.ordinal();
-        let sealed = packer.seal(reserved, place, &content, packed, raw)?;
-        let mut pack = lock(&cell);
-        let complete = pack.as_mut().is_some_and(|pack| {
-            pack.deliver(ordinal, sealed);
-            pack.is_full() && !pack.is_waiting()
-        });
-        Ok(if complete { pack.take() } else { None })
-    }
-
-    fn reserve(&self, kind: Kind, info: BlockInfo) -> Result<(PackCell, crate::crypto::seal::Reserved), Error> {
-        let mut current = lock(&self.current);
-        let cell = match current.get(&kind) {
-            Some(cell) => cell.clone(),
-            None => {
-                let cell = Arc::new(Mutex::new(Some(OpenPack::new(kind, &self.run)?)));
-                current.insert(kind, cell.clone());
-                cell
-            }
-        };
-        let mut pack = lock(&cell);
-        let open = pack.as_mut().ok_or(Error::Worker)?;
-        let reserved = open.reserve(info)?;
-        if open.is_full() {
-            current.remove(&kind);
-        }
-        drop(pack);
-        Ok((cell, reserved))
-    }
-
-    fn finish_pack(&self, pack: OpenPack, shelf: &Sender<FinishedPack>) -> Result<(), Error> {
-        let pack = pack.finish(&self.keys, &self.run, self.repository)?;
-        shelf.send(pack).map_err(|_| self.take_failure())
-    }
-
-    /// The storing thread.
-    fn store_all(&self, packs: &Receiver<FinishedPack>) {
-        for pack in packs {
-            if lock(&self.failure).is_some() {
-                continue;
-            }
-            if let Err(error) = self.store(&pack) {
-                self.fail(error);
-            }
-        }
-    }
-
-    fn store(&self, pack: &FinishedPack) -> Result<(), Error> {
-        self.storage.put_new(&object(objects::pack_name(&pack.id))?, &pack.parts())?;
-        self.stored_bytes.fetch_add(pack.bytes(), Ordering::Relaxed);
-        lock(&self.written).push(PackUse { id: pack.id, bytes: pack.bytes(), kind: pack.kind });
-        // The index first: at no moment may a chunk be known to neither.
-        {
-            let mut usable = lock(&self.usable);
-            let number = lock(&self.index).add_pack(pack.id, pack.bytes(), &pack.header, pack.directory.clone())?;
-            usable.accept(number);
-        }
-        let mut pending = lock(&self.pending);
-        for chunk in &pack.directory.chunks {
-            pending.remove(&chunk.id);
-        }
-        Ok(())
-    }
-}
-
 /// A writer whose blocks are all sealed.
 pub struct Drained {
     shared: Arc<Shared>,
@@ -426,7 +248,7 @@ impl Drained {
         if let Some(record) = record {
             let info = BlockInfo {
                 kind: BlockKind::Record,
-                codec: crate::format::packs::Codec::Raw,
+                codec: Codec::Raw,
                 raw_bytes: record.len() as u32,
                 sealed_bytes: 0,
                 chunks: Vec::new(),
@@ -457,152 +279,4 @@ impl Drained {
         let used = numbers.iter().filter_map(|&n| index.pack(n)).map(|row| row.id).filter(|id| !own.contains(id));
         Ok(Written { used: used.collect(), packs, record: sealed_record })
     }
-}
-
-/// Seals a record for the log anew, for a snapshot whose entry is lost.
-pub fn seal_for_log(repo: &Repository, record: &[u8]) -> Result<Vec<u8>, Error> {
-    seal_record(&Run::new(&repo.keys, repo.config.repository)?, record)
-}
-
-/// Seals a record for the log, as if it were the only block of a pack.
-fn seal_record(run: &Run, record: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut sealer = run.sealer()?;
-    let (salt, commitment) = (sealer.salt(), sealer.commitment());
-    let raw_bytes = record.len() as u32;
-    let mut sealed = record.to_vec();
-    let content = Fingerprint::of_bytes(record);
-    let nonce = sealer.reserve()?.seal(record_place(raw_bytes), &content, &mut sealed)?.nonce();
-    Ok(Envelope { run_public: run.public(), salt, commitment, nonce, raw_bytes, sealed }.encode())
-}
-
-/// What is bound into the seal of a record in the log. Pack kind 0 is no pack's, so none can stand in for the other.
-pub(in crate::repo) fn record_place(raw_bytes: u32) -> crate::crypto::seal::Place {
-    crate::crypto::seal::Place { pack_kind: 0, block_kind: BlockKind::Record.code(), codec: 0, raw_bytes }
-}
-
-/// A snapshot about to be committed.
-#[derive(Debug)]
-pub struct Draft {
-    /// Its name.
-    pub snapshot: SnapshotId,
-    /// Its series.
-    pub series: SeriesId,
-    /// When it was begun.
-    pub started: Time,
-    /// Whether everything could be read.
-    pub complete: bool,
-    /// The snapshot whose content it reuses without having looked at its chunks. It must be live at the commit.
-    pub parent: Option<SnapshotId>,
-}
-
-/// Commits a snapshot: checks that every pack it relies on is there, and appends the log entry. `tags` is asked for
-/// its tags again whenever another writer was faster.
-pub fn commit(
-    repo: &Repository,
-    written: &Written,
-    draft: &Draft,
-    now: Time,
-    tags: &dyn Fn(&State) -> Vec<String>,
-) -> Result<Arc<State>, Error> {
-    gate(repo, written, draft)?;
-    repo.append(now, &mut |state| {
-        if let Some(parent) = draft.parent
-            && !state.snapshot(&parent).is_some_and(|parent| parent.is_live())
-        {
-            return Err(Error::NoSnapshot(parent));
-        }
-        let (mut packs, known): (Vec<PackUse>, Vec<PackUse>) =
-            written.packs.iter().partition(|pack| state.fate(&pack.id).is_none());
-        // A run that took longer than a prune spares its packs may find them condemned.
-        let known = known.iter().map(|pack| &pack.id);
-        let (unnamed, rescue) = relied_on(repo, state, written.used.iter().chain(known))?;
-        packs.extend(unnamed);
-        Ok::<_, Error>(Some(Action::Snapshot(SnapshotAction {
-            snapshot: draft.snapshot,
-            series: draft.series,
-            started: draft.started,
-            complete: draft.complete,
-            tags: tags(state),
-            packs,
-            rescue,
-            record: written.record.clone(),
-        })))
-    })
-}
-
-/// Of the packs that an entry relies on, those that no entry names yet, and those that it must rescue.
-pub fn relied_on<'a>(
-    repo: &Repository,
-    state: &State,
-    packs: impl Iterator<Item = &'a PackId>,
-) -> Result<(Vec<PackUse>, Vec<PackId>), Error> {
-    let index = repo.index();
-    let (mut unnamed, mut rescue) = (Vec::new(), Vec::new());
-    for &id in packs {
-        match state.fate(&id) {
-            Some(Fate::Live) => {}
-            Some(Fate::Condemned { .. }) if state.pack(&id).is_some_and(|pack| pack.bytes > 0) => rescue.push(id),
-            Some(Fate::Swept) => return Err(Error::PackSwept { pack: id }),
-            // Named for the first time, or condemned before any entry said how long it is.
-            fate => {
-                rescue.extend(fate.map(|_| id));
-                let row = index.pack_number(&id).and_then(|number| index.pack(number));
-                let row = row.ok_or(Error::PackLost { pack: id, problem: "missing".into() })?;
-                unnamed.push(PackUse { id, bytes: row.bytes, kind: row.kind });
-            }
-        }
-    }
-    unnamed.sort_by_key(|pack| pack.id);
-    rescue.sort();
-    Ok((unnamed, rescue))
-}
-
-/// The gate before a commit: every pack that the snapshot relies on is listed, and not shorter than its body. With a parent
-/// that means every live pack.
-fn gate(repo: &Repository, written: &Written, draft: &Draft) -> Result<(), Error> {
-    let listed = Catalog::list(repo)?;
-    let state = repo.state();
-    let mut needed: HashMap<PackId, u64> = written.packs.iter().map(|pack| (pack.id, pack.bytes)).collect();
-    let index = repo.index();
-    let rows = written.used.iter().filter_map(|id| index.pack(index.pack_number(id)?));
-    needed.extend(rows.map(|row| (row.id, row.bytes)));
-    if draft.parent.is_some() {
-        let live = state.packs().filter(|(_, pack)| pack.fate == Fate::Live);
-        needed.extend(live.map(|(id, pack)| (*id, pack.bytes)));
-    }
-    drop(index);
-    let amiss = |&(pack, bytes): &(&PackId, &u64)| listed.get(pack).is_none_or(|info| !info.holds(*bytes));
-    let Some((pack, bytes)) = needed.iter().find(amiss) else { return Ok(()) };
-    // What was swept since this run looked at the log is no damage: who can, reads again.
-    let state = repo.refresh()?;
-    if let Some((pack, _)) = needed.iter().filter(amiss).find(|(pack, _)| state.fate(pack) == Some(Fate::Swept)) {
-        return Err(Error::PackSwept { pack: *pack });
-    }
-    let problem = match listed.get(pack) {
-        Some(info) => format!("{} bytes long instead of {bytes}", info.bytes),
-        None => "missing".into(),
-    };
-    Err(Error::PackLost { pack: *pack, problem })
-}
-
-/// Deletes the objects of packs that the log has swept. Asking for any other pack is refused.
-pub fn delete_swept(repo: &Repository, packs: &[PackId]) -> Result<u64, Error> {
-    let state = repo.state();
-    let mut deleted = 0;
-    // The sweep may be the entry of somebody who was killed before its barrier. It must not be lost while the deletes
-    // are not.
-    repo.storage.barrier()?;
-    for pack in packs {
-        if state.fate(pack) != Some(Fate::Swept) {
-            return Err(Error::SelfCheck { what: "list of swept packs" });
-        }
-        match repo.storage.delete(&object(objects::pack_name(pack))?) {
-            Ok(()) => deleted += 1,
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    repo.index().remove_packs(packs)?;
-    repo.storage.barrier()?;
-    Ok(deleted)
 }

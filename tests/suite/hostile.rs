@@ -18,7 +18,8 @@ use larder::ops::{cat, check, prune, restore};
 use larder::progress::Silent;
 use larder::repo::Repository;
 use larder::repo::catalog::Catalog;
-use larder::repo::write::{Draft, Mode, Writer, commit};
+use larder::repo::commit::{Draft, commit};
+use larder::repo::write::{Mode, Writer};
 use larder::storage::memory::Memory;
 
 use crate::support::damage_repo::{NOW, Tree, back_up, chain, make, open_memory, read_back, scratch, tree};

@@ -25,9 +25,10 @@ use crate::ops::tag;
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
 use crate::repo::catalog::Catalog;
+use crate::repo::commit::{Draft, commit};
 use crate::repo::error::Error as RepoError;
 use crate::repo::state::Snapshot;
-use crate::repo::write::{Draft, Mode as WriteMode, Writer, commit};
+use crate::repo::write::{Mode as WriteMode, Writer};
 use crate::source::{self, Candidate, Found, Problem, Severity, Source};
 
 /// How often a backup starts again because what it relied on was pruned meanwhile.

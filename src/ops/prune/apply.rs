@@ -10,7 +10,7 @@ use crate::ops::prune::{Error, Report, Session, proof, refuse_damaged_log};
 use crate::repo::Repository;
 use crate::repo::catalog::Catalog;
 use crate::repo::state::{Fate, State};
-use crate::repo::write;
+use crate::repo::sweep;
 
 /// Condemns what nothing needs.
 pub fn condemn(session: &mut Session<'_>, now: &dyn Fn() -> Time, report: &mut Report) -> Result<(), Error> {
@@ -78,7 +78,7 @@ pub fn delete_swept(repo: &Repository, report: &mut Report) -> Result<(), Error>
     }
     swept.sort();
     let ids: Vec<PackId> = swept.iter().map(|pack| pack.0).collect();
-    write::delete_swept(repo, &ids)?;
+    sweep::delete_swept(repo, &ids)?;
     swept.iter().for_each(|pack| report.deleted.count(pack.1));
     Ok(())
 }

@@ -16,8 +16,8 @@ use crate::format::Time;
 use crate::format::objects::WeekStart;
 use crate::id::SnapshotId;
 use crate::ops::retention::verdict::{Dropped, Kept, Reason, Rule, Verdict};
+use crate::repo::commit::Draft;
 use crate::repo::state::{Snapshot, State};
-use crate::repo::write::Draft;
 
 /// A tag that larder gives by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
