@@ -4,7 +4,7 @@ import pathlib
 import struct
 
 from reader import (
-    KINDS, Bytes, D, H, Keys, Pack, Refused, State, check_path, cut, decode_body, decode_config, decode_content,
+    KINDS, Bytes, D, H, Keys, Pack, Refused, Repository, State, check_path, cut, decode_body, decode_config, decode_content,
     decode_directory, decode_head, decode_listing, decode_preamble, decode_record, decode_slot, entry_differs, is_tag,
     object_of_name, open_block, open_entry, open_envelope, open_slot, open_small, order, read_recovery, refuse_if, sizes_allowed, unpack,
     utf8)
@@ -88,6 +88,26 @@ def say_record(r):
     lines += [f"parent {hexed(r['parent'])}", f"root {r['page'][0].hex()} {r['page'][1]} {r['level']} {r['entries']}"]
     lines += [f"entries {c[0]} {c[1]} {c[2]}", f"bytes {c[3]} {c[4]} {c[5]}", f"troubles {c[6]} {c[7]}"]
     return lines + [f"unique {r['unique'].hex()}", f"program {r['program'] or '-'}", f"extension {hexed(r['extension'])}"]
+
+
+class Shelf:
+    """The pages of a vector, in the place of a repository."""
+
+    def __init__(self, vector):
+        pages, key = map(bytes.fromhex, vector.fields["pages"].splitlines()), vector.keys().id["tree"]
+        self.pages = {H(page, key): page for page in pages}
+        for page in self.pages.values():
+            (decode_listing if page[:1] in (b"\1", b"\2") else decode_content)(page)
+
+    def chunk(self, _, name, length):
+        refuse_if(len(self.pages[name]) != length, "broken")
+        return self.pages[name]
+
+    def entries(self, *page):
+        return Repository.entries(self, *page)
+
+    def chunks_under(self, page):
+        return Repository.chunks_under(self, page)
 
 
 class Vector:
@@ -226,6 +246,18 @@ class Vector:
     def kind_content(self):
         level, found = decode_content(self["bytes"])
         return list(map(say_page, found)) if level else say_chunks(found)
+
+    def kind_listing_tree(self):
+        lines, last = [], None
+        for e in Repository.entries(Shelf(self), (self["page"], self.number("length")), self.number("level")):
+            refuse_if(last is not None and order(last) >= order(e["path"]), "broken")
+            last = e["path"]
+            lines.append(f"path {hexed(last)}")
+        return lines
+
+    def kind_content_tree(self):
+        page = {"name": self["page"]} | {n: self.number(n) for n in ("length", "level", "bytes", "chunks")}
+        return say_chunks(Repository.chunks_under(Shelf(self), page))
 
     def kind_page_end(self):
         return [f"ends {yes(struct.unpack('<Q', H(self['bytes'], self.keys().page)[:8])[0] % 32 == 0)}"]

@@ -4,6 +4,7 @@ mod decode;
 mod file;
 mod log;
 mod says;
+mod trees;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -23,6 +23,7 @@ use larder::repo::slots::parse_recovery;
 use super::file::Vector;
 use super::log;
 use super::says::{self, Lines, hexed};
+use super::trees;
 
 /// A word of "Flaws" in `format-spec/README.md`.
 pub type Flaw = &'static str;
@@ -51,7 +52,9 @@ pub fn decode(vector: &Vector) -> Result<Lines, Flaw> {
         "path" => check_path(&bytes()).map(|()| vec![format!("path {}", hexed(bytes()))]).map_err(flaw),
         "order" => Ok(order(vector)),
         "listing" => listing_page(&bytes()),
+        "listing-tree" => trees::listing(vector),
         "content" => content_page(&bytes()),
+        "content-tree" => trees::content(vector),
         "page-end" => Ok(page_end(vector, &bytes())),
         "head" => log::head(&bytes()),
         "body" => Ok(says::body(&Body::decode(&bytes()).map_err(flaw)?)),
@@ -65,6 +68,7 @@ pub fn decode(vector: &Vector) -> Result<Lines, Flaw> {
     }
 }
 
+/// The word for what a decoder found.
 pub fn flaw(reject: Reject) -> Flaw {
     match reject {
         Reject::Truncated => "truncated",
@@ -86,6 +90,7 @@ pub fn crypto_flaw(error: crypto::Error) -> Flaw {
     }
 }
 
+/// The keys of a vector's root key.
 pub fn keys(vector: &Vector) -> Keys {
     Keys::new(&RootKey::new(Secret::new(vector.array("root"))))
 }
