@@ -2,7 +2,7 @@ use super::*;
 use crate::format::objects;
 use crate::ops::sample::{self, Sample, name_of, noise, replace};
 use crate::progress::Silent;
-use crate::repo::write::{Draft, commit};
+use crate::repo::commit::{Draft, commit};
 use crate::storage::ObjectName;
 
 const STRUCTURE: Depth = Depth::Structure;
