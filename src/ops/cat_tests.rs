@@ -5,7 +5,7 @@ use super::{After, Error, Open, cat, schedule};
 use crate::format::{Kind, objects};
 use crate::id::ChunkId;
 use crate::index::PackNumber;
-use crate::ops::restore::tests::{backup_of, noise, repository};
+use crate::ops::restore::bench::{backup_of, noise, repository};
 use crate::ops::restore::window::Placement;
 use crate::storage::ObjectName;
 

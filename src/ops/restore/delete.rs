@@ -148,3 +148,7 @@ fn remove_folder(context: &Context<'_>, path: &[u8]) -> io::Result<()> {
     context.tally.report().deleted += 1;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "delete_tests.rs"]
+mod tests;

@@ -155,3 +155,7 @@ pub fn holds(
     });
     whole && keys.data_id(buffer) == chunk.id
 }
+
+#[cfg(test)]
+#[path = "existing_tests.rs"]
+mod tests;

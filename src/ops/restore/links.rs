@@ -109,3 +109,7 @@ fn decode(value: &[u8]) -> Option<First> {
         _ => Some(First::Failed),
     }
 }
+
+#[cfg(test)]
+#[path = "links_tests.rs"]
+mod tests;

@@ -314,5 +314,8 @@ pub fn is_kind(status: Option<&crate::posix::capture::Status>, kind: Kind) -> bo
 }
 
 #[cfg(test)]
+#[path = "bench_tests.rs"]
+pub mod bench;
+#[cfg(test)]
 #[path = "mod_tests.rs"]
-pub mod tests;
+mod tests;

@@ -300,5 +300,17 @@ pub fn judge_named(
 }
 
 #[cfg(test)]
+#[path = "log_tests.rs"]
+mod log;
+#[cfg(test)]
+#[path = "named_tests.rs"]
+mod named_tests;
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod policy_tests;
+#[cfg(test)]
+#[path = "property_tests.rs"]
+mod property_tests;
+#[cfg(test)]
 #[path = "mod_tests.rs"]
 mod tests;
