@@ -1,29 +1,19 @@
-//! Whole backups of a generated tree: the first, an unchanged rerun (the merge join alone), and reading it all back.
+//! Whole backups of a generated tree: the first, an unchanged rerun (its comparing alone is in `merge_join`), and reading it all back.
+
+mod support;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use larder::chunking::Sizes;
-use larder::crypto::secret::Secret;
-use larder::crypto::slot::Stretch;
-use larder::format::Time;
-use larder::format::objects::WeekStart;
 use larder::ops::backup::{self, Mode, Options};
 use larder::ops::restore;
 use larder::progress::Silent;
 use larder::repo::Repository;
-use larder::repo::open::{NewRepository, create, open};
-use larder::repo::slots::Credential;
 use larder::source::directory::DirectorySource;
-use larder::storage::memory::Memory;
+
+use support::{NOW, fresh, repository};
 
 const FILES: usize = 4000;
-const NOW: Time = Time { seconds: 1_900_000_000, nanos: 0 };
-
-fn key() -> Credential {
-    Credential::KeyFile(Secret::new([7; 32]))
-}
 
 /// Small files of text, a few large ones of noise: 4,000 files, about 50 MB.
 fn corpus(folder: &Path) -> u64 {
@@ -46,25 +36,6 @@ fn corpus(folder: &Path) -> u64 {
         std::fs::write(below.join(format!("{n}.txt")), content).expect("file");
     }
     bytes
-}
-
-fn repository(storage: &Memory) -> Repository {
-    open(Arc::new(storage.clone()), &key(), None).expect("opens").0
-}
-
-fn fresh() -> (Memory, Repository) {
-    let storage = Memory::new();
-    let new = NewRepository {
-        time_zone: "UTC".into(),
-        week_start: WeekStart::Monday,
-        sizes: Sizes::DEFAULT,
-        credential: &key(),
-        stretch: Stretch::None,
-        now: NOW,
-    };
-    create(&storage, &new).expect("repository");
-    let repo = repository(&storage);
-    (storage, repo)
 }
 
 fn back_up(repo: &Repository, folder: &Path) -> backup::Report {
@@ -93,7 +64,7 @@ fn backups(c: &mut Criterion) {
     let (storage, repo) = fresh();
     let report = back_up(&repo, folder.path());
     group.bench_function("unchanged", |b| b.iter(|| back_up(&repo, folder.path()).unchanged_files));
-    let repo = repository(&storage);
+    let repo = repository(&storage, None);
     let state = repo.state();
     let snapshot = report.snapshot.and_then(|id| state.snapshot(&id).cloned()).expect("snapshot");
     let root = repo.record(&snapshot).expect("record").root;

@@ -11,7 +11,6 @@ use crate::format::record::Record;
 use crate::repo::Repository;
 use crate::repo::error::Error;
 use crate::repo::listing::Entries;
-use crate::repo::state::Snapshot;
 
 /// A change in the same tick as the parent's look at a file leaves no trace, so what was touched this shortly before
 /// the parent began, or later, is read again.
@@ -26,7 +25,7 @@ pub struct Parent<'r> {
 
 impl<'r> Parent<'r> {
     /// Begins at its first entry.
-    pub fn new(repo: &'r Repository, _: &Snapshot, record: &Record) -> Self {
+    pub fn new(repo: &'r Repository, record: &Record) -> Self {
         let since = Time { seconds: record.started.seconds.saturating_sub(TICK_SECONDS), ..record.started };
         Self { entries: Entries::new(repo, &record.root).peekable(), since }
     }

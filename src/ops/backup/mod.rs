@@ -258,7 +258,7 @@ fn read_all(
         }
         drop(queue);
         let walker = scope.spawn(move || {
-            let parent = parent.map(|(snapshot, record)| Parent::new(repo, snapshot, record));
+            let parent = parent.map(|(_, record)| Parent::new(repo, record));
             Walker { slots, jobs, batch: Vec::new(), batch_bytes: 0, parent }.walk(source)
         });
         let mut result = Ok(());
