@@ -26,6 +26,7 @@ mod session;
 mod snapshots;
 mod stats;
 mod tag;
+mod terminal;
 mod unlock;
 
 use std::io::Write as _;

@@ -19,6 +19,7 @@ use larder::crypto::secret::Secret;
 use larder::repo::slots::{Credential, parse_recovery};
 
 use crate::cli::report::{Exit, Failure};
+use crate::cli::terminal;
 
 /// Longest password.
 const PASSWORD_BYTES_MAX: u64 = 64 << 10;
@@ -238,9 +239,11 @@ fn prompt(text: &str, variable: &str) -> Result<Zeroizing<String>, Failure> {
         return Err(Failure::usage("no password given, and there is no terminal to ask for one")
             .hint(format!("set {variable}, or use --password-file, --password-command or --key-file")));
     }
-    let answer =
-        rpassword::prompt_password(text).map_err(|error| Failure::io("cannot ask for the password", &error))?;
-    checked(Zeroizing::new(answer))
+    match terminal::ask(text) {
+        Ok(Some(answer)) => checked(answer),
+        Ok(None) => Err(Failure::usage("no password was typed")),
+        Err(error) => Err(Failure::io("cannot ask for the password", &error)),
+    }
 }
 
 fn prompt_twice(variable: &str) -> Result<Zeroizing<String>, Failure> {
@@ -248,7 +251,11 @@ fn prompt_twice(variable: &str) -> Result<Zeroizing<String>, Failure> {
     let mut second = prompt("The same again: ", variable)?;
     let same = *first == *second;
     second.zeroize();
-    if same { Ok(first) } else { Err(Failure::usage("the two passwords differ")) }
+    if same {
+        Ok(first)
+    } else {
+        Err(Failure::usage("the two passwords differ").hint("nothing was done; run it again"))
+    }
 }
 
 /// Where the recovery key comes from.

@@ -6,6 +6,7 @@ mod bad_input;
 mod browsing;
 mod everyday;
 mod retention;
+mod terminal;
 mod unlocking;
 
 use std::fs;
