@@ -24,7 +24,6 @@ const QUARANTINE: &[(&str, &[&str])] = &[
     ("clap", &["main.rs", "cli/"]),
     ("clap_complete", &["main.rs", "cli/"]),
     ("indicatif", &["main.rs", "cli/"]),
-    ("rpassword", &["main.rs", "cli/"]),
     ("serde_json", &["main.rs", "cli/"]),
 ];
 
