@@ -5,7 +5,7 @@ use larder::format::listing::{Entry, Node, Owner};
 use larder::format::record::{Counts, ListingRoot, Record};
 use larder::repo::Repository;
 use larder::repo::catalog::Catalog;
-use larder::repo::listing::ListingWriter;
+use larder::repo::pages::ListingWriter;
 use larder::repo::write::{Mode, Writer, Written};
 
 use crate::support::NOW;
