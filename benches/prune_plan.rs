@@ -20,9 +20,9 @@ use larder::index::synthetic::{chunk, pack};
 use larder::ops::prune::plan::{Facts, Limits, Standing, decide};
 use larder::ops::prune::{Options, plan};
 use larder::repo::Repository;
+use larder::repo::commit::{Draft, commit};
 use larder::repo::error::Error;
-use larder::repo::pack::{BlockInfo, OpenPack};
-use larder::repo::write::{Draft, commit};
+use larder::repo::pack::{BlockInfo, OpenPack, SealedBlock};
 use larder::storage::ObjectName;
 
 use listing::{file, store};
@@ -43,7 +43,7 @@ fn store_pack(repo: &Repository, run: &Run, number: u64) -> PackUse {
     let info = BlockInfo { kind: BlockKind::Chunks, codec: Codec::Raw, raw_bytes, sealed_bytes, chunks };
     let mut open = OpenPack::new(Kind::Data, run).expect("pack");
     let ordinal = open.reserve(info).expect("place").ordinal();
-    open.deliver(ordinal, vec![0; sealed_bytes as usize]);
+    open.deliver(ordinal, SealedBlock { bytes: vec![0; sealed_bytes as usize], nonce: [0; 24] });
     let finished = open.finish(repo.keys(), run, repo.config().repository).expect("finishes");
     let name = ObjectName::new(objects::pack_name(&finished.id)).expect("name");
     repo.storage().put_new(&name, &finished.parts()).expect("stores");
