@@ -225,13 +225,18 @@ impl From<backup::Error> for Failure {
                 let failure = Self::new(Exit::Failed, first).hint("no snapshot was made");
                 lines.fold(failure, Self::detail)
             }
-            backup::Error::Lost => {
-                Self::new(Exit::Failed, message).hint("run the backup again; nothing stored before is affected")
-            }
             backup::Error::Unfit(_) => {
                 Self::usage(message).hint("give a folder above them instead of each path, or shorter names")
             }
             backup::Error::Tags(error) => error.into(),
+            backup::Error::Lost => Self::new(Exit::Failed, message).hint(
+                "run the backup again, and give larder prune a --grace longer than it takes; \
+                 nothing stored before is affected",
+            ),
+            backup::Error::Starved { .. } => Self::new(Exit::Refused, message).hint(
+                "run the backup again, and give larder prune a --grace longer than it takes; \
+                 nothing stored before is affected",
+            ),
             backup::Error::Calendar(error) => error.into(),
         }
     }

@@ -11,6 +11,7 @@ pub mod prune;
 pub mod rescue;
 pub mod restore;
 pub mod retention;
+pub mod runs;
 pub mod salvage;
 pub mod select;
 pub mod snapshots;

@@ -214,6 +214,18 @@ fn a_writers_own_packs_are_rescued_or_written_again() {
     }
 }
 
+/// A prune without a grace period takes its packs before each commit.
+#[test]
+fn a_backup_that_is_starved_says_so_and_leaves_nothing_behind() {
+    let scene = scene();
+    for _ in 0..5 {
+        scene.before_commit(|test, repo| prune_later(test, repo, Duration::ZERO));
+    }
+    let outcome = backup(&scene.slow, TUESDAY, &tuesday(), &scene.test.clock);
+    assert!(matches!(outcome, Err(BackupError::Starved { attempts: 5 })), "{outcome:?}");
+    scene.ends_with(&[MONDAY]);
+}
+
 /// Its packs are stored, and then it is killed.
 fn be_killed_before_the_log_entry(test: &TestRepo, name: &str, tree: &Tree) {
     let storage = Crashing::new(test.memory.clone(), Stop::AfterChanges(3));

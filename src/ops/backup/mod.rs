@@ -31,7 +31,7 @@ use crate::repo::state::Snapshot;
 use crate::repo::write::{Mode as WriteMode, Writer};
 use crate::source::{self, Candidate, Found, Problem, Severity, Source};
 
-/// How often a backup starts again because what it relied on was pruned meanwhile.
+/// How often a backup reads again because what it needs was pruned meanwhile.
 const ATTEMPTS_MAX: u32 = 5;
 /// Problems kept for the report; all are counted.
 pub const PROBLEMS_MAX: usize = 1000;
@@ -101,8 +101,8 @@ pub enum Error {
     /// A stream or a command did not end well.
     #[error("{0}")]
     Failed(String),
-    /// Data that the stream shares with older snapshots was pruned while it was read, and it cannot be read again.
-    #[error("data that this stream shares with older snapshots was pruned while it ran")]
+    /// Packs that a stream had stored, or that it shares with older snapshots, were pruned while it was read.
+    #[error("what this stream needs was pruned while it ran, and a stream cannot be read again")]
     Lost,
     /// What was given does not fit into a snapshot's record or log entry. Nothing was read yet.
     #[error("what is given does not fit into a snapshot: {0}")]
@@ -110,6 +110,12 @@ pub enum Error {
     /// The tags given.
     #[error(transparent)]
     Tags(#[from] tag::Error),
+    /// Every attempt lost something to a prune.
+    #[error("what this backup needs was pruned while it ran, {attempts} times in a row")]
+    Starved {
+        /// How many.
+        attempts: u32,
+    },
     /// The repository's time zone is not known here.
     #[error(transparent)]
     Calendar(#[from] retention::CalendarError),
@@ -135,10 +141,10 @@ pub fn run(
                     return Err(Error::Lost);
                 }
                 if attempt == ATTEMPTS_MAX {
-                    return Err(RepoError::Busy { attempts: attempt }.into());
+                    return Err(Error::Starved { attempts: attempt });
                 }
                 attempt += 1;
-                observer.event(Event::Note("what this backup relied on was pruned meanwhile; reading again"));
+                observer.event(Event::Note("what this backup needs was pruned meanwhile; reading again"));
                 repo.refresh()?;
             }
             result => return result,

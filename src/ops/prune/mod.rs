@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::format::{Time, objects};
 use crate::id::{PackId, SnapshotId};
 use crate::ops::prune::plan::{Facts, Limits, Plan, Standing, Tally};
+use crate::ops::runs::Runs;
 use crate::ops::usage::{self, Usage};
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
@@ -124,6 +125,7 @@ pub struct Session<'r> {
     options: Options,
     head: u64,
     catalog: Catalog,
+    runs: Runs,
     usage: Usage<'r>,
 }
 
@@ -134,7 +136,8 @@ impl<'r> Session<'r> {
         refuse_damaged_log(&state)?;
         let catalog = Catalog::survey(repo)?;
         let usage = measure(repo, &state, &catalog)?;
-        Ok(Self { repo, options: *options, head: state.head, catalog, usage })
+        let runs = Runs::survey(repo, &state, &catalog.listed)?;
+        Ok(Self { repo, options: *options, head: state.head, catalog, runs, usage })
     }
 
     /// Comes to know what happened since.
@@ -147,6 +150,7 @@ impl<'r> Session<'r> {
         if !self.usage.catch_up(state, &self.catalog)? {
             self.usage = measure(self.repo, state, &self.catalog)?;
         }
+        self.runs = Runs::survey(self.repo, state, &self.catalog.listed)?;
         self.head = state.head;
         Ok(())
     }
@@ -161,7 +165,11 @@ impl<'r> Session<'r> {
         let mut facts = Vec::new();
         for (id, info) in &self.catalog.listed {
             let standing = match state.fate(id) {
-                None => Standing::Unnamed { stored_at: stored_at(info.stored_at) },
+                // A run that still stores is alive, however long ago it stored its first packs.
+                None => {
+                    let last = self.runs.last_stored(id).unwrap_or(info.stored_at);
+                    Standing::Unnamed { stored_at: stored_at(last) }
+                }
                 Some(Fate::Condemned { at, .. }) => Standing::Condemned { at },
                 Some(Fate::Swept) => Standing::Swept,
                 Some(Fate::Live) => Standing::Live,

@@ -12,7 +12,7 @@ use crate::repo::pack::PACK_BYTES;
 pub const SMALL_BYTES: u64 = PACK_BYTES / 4;
 /// So many small packs of one kind are left alone.
 pub const SMALL_PACKS_MAX: usize = 8;
-/// A pack that no entry names is spared while it is younger than this: it may belong to a run under way.
+/// Packs that no entry names are spared while the newest of their run is younger than this: it may be under way.
 pub const SPARED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is known of a pack.
@@ -43,7 +43,7 @@ pub enum Standing {
     Lost,
     /// No entry names it.
     Unnamed {
-        /// When it was stored.
+        /// When the newest pack of its run was stored.
         stored_at: Time,
     },
     /// It is condemned.
