@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use larder::ops::prune::plan::{Facts, Plan, Tally};
 use larder::ops::prune::{self, Options, Report};
+use larder::ops::runs;
 
 use crate::cli::duration::Length;
 use crate::cli::output::{Form, Outcome, plural, size};
@@ -58,6 +59,7 @@ struct Planned {
     spared: Sum,
     kept: Sum,
     unused_bytes_left: u64,
+    notes: Vec<String>,
     packs: Vec<Pack>,
 }
 
@@ -116,6 +118,10 @@ fn show_plan(session: &mut Session, plan: &Plan, arguments: &Arguments) -> Resul
     let (delete, condemn) = (plan.deleted(), plan.condemned());
     let (repack, waiting) = (Tally::of(&plan.repack), Tally::of(&plan.waiting));
     let (spared, kept) = (Tally::of(&plan.spared), Tally::of(&plan.keep));
+    let note = runs::tell_lost(&plan.lost);
+    if let Some(note) = &note {
+        session.out.warning(note);
+    }
     if session.out.form() == Form::Json {
         return session.out.json(&Planned {
             dry_run: true,
@@ -127,6 +133,7 @@ fn show_plan(session: &mut Session, plan: &Plan, arguments: &Arguments) -> Resul
             spared: spared.into(),
             kept: kept.into(),
             unused_bytes_left: plan.unused_left(),
+            notes: note.into_iter().collect(),
             packs: fates(plan),
         });
     }
@@ -146,9 +153,17 @@ fn show_plan(session: &mut Session, plan: &Plan, arguments: &Arguments) -> Resul
         out.line(format!("waiting        {}: condemned before, and the grace period is not over", packs(waiting)))?;
     }
     if spared.packs > 0 {
-        out.line(format!("spared         {}: younger than a day, and perhaps of a backup under way", packs(spared)))?;
+        out.line(format!("spared         {}: {}", packs(spared), why_spared(plan)))?;
     }
     out.line(format!("would keep     {}, of which {} are unused", packs(kept), size(plan.unused_left())))
+}
+
+fn why_spared(plan: &Plan) -> &'static str {
+    if plan.lost.is_empty() {
+        "younger than a day, and perhaps of a backup under way"
+    } else {
+        "perhaps of snapshots that can be salvaged"
+    }
 }
 
 fn fates(plan: &Plan) -> Vec<Pack> {
@@ -202,7 +217,7 @@ fn show(session: &mut Session, report: &Report, arguments: &Arguments) -> Result
         out.say(format!("waiting    {}: condemned before, and the grace period is not over", packs(waiting)))?;
     }
     if spared.packs > 0 {
-        out.say(format!("spared     {}: younger than a day, and perhaps of a backup under way", packs(spared)))?;
+        out.say(format!("spared     {}: {}", packs(spared), why_spared(&report.plan)))?;
     }
     if let Some(reason) = &report.repack_failed {
         out.warning(format!("repacking was given up: {reason}"));

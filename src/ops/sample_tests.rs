@@ -134,7 +134,22 @@ pub fn commit_stored(repo: &Repository, number: i64, bytes: &[u8], written: &Wri
     Ok(snapshot)
 }
 
-/// All of a backup but the log entry: as a run leaves it that was killed.
+/// What a run leaves that was killed before it stored its record: a data pack and a tree pack.
+pub fn begin(repo: &Repository, memory: &Memory, number: i64, seed: u64) -> Written {
+    memory.set_time(UNIX_EPOCH + Duration::from_secs(day(number).seconds as u64));
+    repo.refresh().unwrap();
+    let catalog = Catalog::survey(repo).unwrap();
+    let mut writer = Writer::new(repo, &catalog, 1, Mode::Store).unwrap();
+    for chunk in noise(seed, 3 * CHUNK_BYTES).chunks(CHUNK_BYTES) {
+        writer.data(repo.keys().data_id(chunk), chunk, Squeeze::No).unwrap();
+    }
+    writer.page(&noise(seed, 500)).unwrap();
+    let written = writer.drain().unwrap().finish(None).unwrap();
+    assert_eq!(written.packs.len(), 2);
+    written
+}
+
+/// All of a backup but the log entry: as a run leaves it that was killed right before that.
 pub fn store(repo: &Repository, memory: &Memory, number: i64, files: &[(&str, Vec<u8>)]) -> (Vec<u8>, Written) {
     store_as(repo, memory, number, files, &|_| {})
 }

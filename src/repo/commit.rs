@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::format::Time;
-use crate::format::log::{Action, PackUse, SnapshotAction};
+use crate::format::log::{Action, PackUse, SnapshotAction, TagAction, TagChange};
 use crate::id::{PackId, SeriesId, SnapshotId};
 use crate::repo::Repository;
 use crate::repo::catalog::Catalog;
@@ -49,8 +49,14 @@ pub fn commit(
             written.packs.iter().partition(|pack| state.fate(&pack.id).is_none());
         // A run that took longer than a prune spares its packs may find them condemned.
         let known = known.iter().map(|pack| &pack.id);
-        let (unnamed, rescue) = relied_on(repo, state, written.used.iter().chain(known))?;
+        let (unnamed, mut rescue) = relied_on(repo, state, written.used.iter().chain(known))?;
         packs.extend(unnamed);
+        // Somebody has salvaged it from the record that this run had stored already. Its name must not come twice.
+        if state.snapshot(&draft.snapshot).is_some() {
+            let change = TagChange { snapshot: draft.snapshot, add: tags(state), remove: Vec::new() };
+            rescue.retain(|id| state.pack(id).is_some_and(|pack| pack.bytes > 0));
+            return Ok(Some(Action::Tag(TagAction { changes: vec![change], rescue })));
+        }
         Ok::<_, Error>(Some(Action::Snapshot(SnapshotAction {
             snapshot: draft.snapshot,
             series: draft.series,

@@ -84,10 +84,10 @@ fn condemned(state: &State) -> usize {
     state.packs().filter(|(_, pack)| matches!(pack.fate, Fate::Condemned { .. })).count()
 }
 
-/// A prune by somebody whose clock says that nothing is young any more.
+/// A prune by somebody whose clock says that nothing is young any more, not even what could be salvaged.
 fn prune_later(test: &TestRepo, repo: &Repository, grace: Duration) {
     let clock = test.clock.of(&larder::storage::memory::Memory::new());
-    clock.advance(2 * DAY);
+    clock.advance(31 * DAY);
     let report = prune(repo, grace, 100.0, &clock).unwrap();
     assert!(report.condemned.packs > 0, "nothing to condemn: {report:?}");
 }
@@ -385,9 +385,9 @@ fn two_writers_and_a_pruner_in_threads_lose_nothing() {
         let (test, writing) = (&test, &writing);
         let pruner = scope.spawn(move || {
             let repo = test.open();
-            // Its clock is days ahead, so it spares nobody's packs.
+            // Its clock is a month ahead, so it spares nobody's packs.
             let clock = test.clock.of(&larder::storage::memory::Memory::new());
-            clock.advance(3 * DAY);
+            clock.advance(31 * DAY);
             while writing.load(Ordering::SeqCst) {
                 prune(&repo, Duration::ZERO, 10.0, &clock).unwrap();
             }

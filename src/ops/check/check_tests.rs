@@ -152,10 +152,15 @@ fn an_index_that_is_wrong_is_mended_and_no_damage() {
 #[test]
 fn what_belongs_to_nobody_is_noted() {
     let (sample, _, _) = two();
-    sample::store(&sample.repo, &sample.memory, 5, &[("d", noise(9, 50_000))]);
+    sample::begin(&sample.repo, &sample.memory, 5, 8);
     let report = check(&sample, DATA);
     sound(&report);
     assert_eq!(report.notes.len(), 1);
+    // The record of its snapshot is stored: it can be brought back.
+    sample::store(&sample.repo, &sample.memory, 5, &[("d", noise(9, 50_000))]);
+    let report = check(&sample, DATA);
+    sound(&report);
+    assert_eq!(report.notes.len(), 2);
 }
 
 #[test]

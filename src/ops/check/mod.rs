@@ -95,6 +95,7 @@ pub fn run(repo: &Repository, depth: Depth, threads: usize, observer: &dyn Obser
     let state = structure::log(repo, &mut findings, &mut report.notes)?;
     let candidates = structure::packs(repo, &state, &mut findings, &mut report.notes)?;
     let counting = packs::look(repo, &candidates, depth, threads, observer, &mut findings, &mut report)?;
+    structure::lost_snapshots(repo, &state, &mut report.notes);
     observer.event(Event::Phase { name: "checking snapshots", total: None });
     structure::snapshots(repo, &state, &counting, &mut findings, &mut report)?;
     repo.index().flush()?;

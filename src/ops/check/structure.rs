@@ -8,6 +8,7 @@ use crate::id::{ChunkId, PackId};
 use crate::index::PackNumber;
 use crate::ops::check::Report;
 use crate::ops::check::findings::{Findings, Place};
+use crate::ops::runs::{self, Runs};
 use crate::ops::usage::directory;
 use crate::ops::walk::{Counting, Fault, Totals, Walker};
 use crate::repo::Repository;
@@ -121,6 +122,24 @@ fn note_others(state: &State, listed: &HashMap<PackId, Listed>, notes: &mut Vec<
     if swept > 0 {
         notes.push(format!("{swept} packs were pruned and not deleted yet; the next prune does that"));
     }
+}
+
+/// Notes snapshots that look lost: their records are stored, and no entry names them. What cannot be looked into for
+/// that is no damage, as nothing that counts is in it.
+pub fn lost_snapshots(repo: &Repository, state: &State, notes: &mut Vec<String>) {
+    match find_lost(repo, state) {
+        Ok(found) => notes.extend(found),
+        Err(error) => notes.push(format!("packs that no entry names cannot be looked into: {error}")),
+    }
+}
+
+fn find_lost(repo: &Repository, state: &State) -> Result<Option<String>, Error> {
+    if Catalog::list(repo)?.keys().all(|id| state.fate(id).is_some()) {
+        return Ok(None);
+    }
+    // The index is to know these packs, too.
+    let listed = Catalog::survey(repo)?.listed;
+    Ok(runs::tell_lost(Runs::survey(repo, state, &listed)?.lost()))
 }
 
 /// Visits every live snapshot.

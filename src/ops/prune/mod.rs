@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::format::{Time, objects};
 use crate::id::{PackId, SnapshotId};
 use crate::ops::prune::plan::{Facts, Limits, Plan, Standing, Tally};
-use crate::ops::runs::Runs;
+use crate::ops::runs::{self, Runs};
 use crate::ops::usage::{self, Usage};
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
@@ -102,6 +102,7 @@ pub fn run(
     let mut session = Session::begin(repo, options)?;
     let mut report = Report { plan: session.plan(now())?, ..Report::default() };
     report.notes.extend(session.catalog.faults.iter().map(|(pack, what)| format!("pack {pack} is {what}")));
+    report.notes.extend(runs::tell_lost(&report.plan.lost));
     // What frees space comes first: repacking may need it.
     apply::delete_swept(repo, &mut report)?;
     apply::condemn(&mut session, now, &mut report)?;
@@ -158,7 +159,11 @@ impl<'r> Session<'r> {
     /// Decides, by what is known.
     fn plan(&self, now: Time) -> Result<Plan, Error> {
         let state = self.repo.state();
-        Ok(plan::decide(self.facts(&state)?, &self.options.limits(), now))
+        let mut plan = plan::decide(self.facts(&state)?, &self.options.limits(), now);
+        if plan::looks_lost(self.runs.lost_at().map(stored_at), now) {
+            plan.lost = self.runs.lost().clone();
+        }
+        Ok(plan)
     }
 
     fn facts(&self, state: &State) -> Result<Vec<Facts>, Error> {
@@ -168,7 +173,7 @@ impl<'r> Session<'r> {
                 // A run that still stores is alive, however long ago it stored its first packs.
                 None => {
                     let last = self.runs.last_stored(id).unwrap_or(info.stored_at);
-                    Standing::Unnamed { stored_at: stored_at(last) }
+                    Standing::Unnamed { stored_at: stored_at(last), lost_at: self.runs.lost_at().map(stored_at) }
                 }
                 Some(Fate::Condemned { at, .. }) => Standing::Condemned { at },
                 Some(Fate::Swept) => Standing::Swept,

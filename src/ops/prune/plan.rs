@@ -2,10 +2,11 @@
 //!
 //! Promise: a plan says exactly what would be freed, and when. Left out on purpose: finding the facts, and acting.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::format::{Kind, Time};
-use crate::id::PackId;
+use crate::id::{PackId, SnapshotId};
 use crate::repo::pack::PACK_BYTES;
 
 /// A pack shorter than this is a small one.
@@ -14,6 +15,8 @@ pub const SMALL_BYTES: u64 = PACK_BYTES / 4;
 pub const SMALL_PACKS_MAX: usize = 8;
 /// Packs that no entry names are spared while the newest of their run is younger than this: it may be under way.
 pub const SPARED: Duration = Duration::from_secs(24 * 60 * 60);
+/// While the end of the log may be lost, packs that no entry names are spared for this long: until somebody has noticed.
+pub const LOST_SPARED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What is known of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub enum Standing {
     Unnamed {
         /// When the newest pack of its run was stored.
         stored_at: Time,
+        /// When the newest of the packs was stored that look like those of lost entries.
+        lost_at: Option<Time>,
     },
     /// It is condemned.
     Condemned {
@@ -107,6 +112,8 @@ pub struct Plan {
     pub waiting: Vec<Facts>,
     /// Named by no entry, and too young.
     pub spared: Vec<Facts>,
+    /// Snapshots on account of which packs are spared longer: the log may have lost its end.
+    pub lost: BTreeSet<SnapshotId>,
     /// They stay as they are.
     pub keep: Vec<Facts>,
     /// Whether what is condemned now is swept and deleted at once.
@@ -156,7 +163,11 @@ pub fn decide(facts: impl IntoIterator<Item = Facts>, limits: &Limits, now: Time
             Standing::Condemned { .. } => &mut plan.waiting,
             Standing::Live if pack.needed => &mut plan.keep,
             Standing::Live | Standing::Lost => &mut plan.condemn,
-            Standing::Unnamed { stored_at } if grace_is_over(stored_at, now, SPARED) => &mut plan.condemn,
+            Standing::Unnamed { stored_at, lost_at }
+                if grace_is_over(stored_at, now, SPARED) && !looks_lost(lost_at, now) =>
+            {
+                &mut plan.condemn
+            }
             Standing::Unnamed { .. } => &mut plan.spared,
         };
         list.push(pack);
@@ -167,6 +178,12 @@ pub fn decide(facts: impl IntoIterator<Item = Facts>, limits: &Limits, now: Time
     let others = [&mut plan.waiting, &mut plan.spared, &mut plan.keep];
     lists.into_iter().chain(others).for_each(|list| list.sort_by_key(|pack| pack.id));
     plan
+}
+
+/// Whether entries at the end of the log may be lost, and it is not too late to salvage what they told of. What was
+/// salvageable may rely on any pack that no entry names, whichever run has stored it.
+pub fn looks_lost(lost_at: Option<Time>, now: Time) -> bool {
+    lost_at.is_some_and(|at| !grace_is_over(at, now, LOST_SPARED))
 }
 
 /// Whether so much time has passed. A grace of nothing is over at once, whatever the clocks say.

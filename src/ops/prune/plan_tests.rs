@@ -31,8 +31,8 @@ fn each_pack_goes_where_its_standing_says() {
         used(2, 16 * MIB, 0),
         pack(3, Standing::Condemned { at: at(0) }),
         pack(4, Standing::Condemned { at: at(86_400) }),
-        pack(5, Standing::Unnamed { stored_at: at(6 * 86_400) }),
-        pack(6, Standing::Unnamed { stored_at: at(6 * 86_400 + 1) }),
+        pack(5, Standing::Unnamed { stored_at: at(6 * 86_400), lost_at: None }),
+        pack(6, Standing::Unnamed { stored_at: at(6 * 86_400 + 1), lost_at: None }),
         pack(7, Standing::Swept),
         pack(8, Standing::Lost),
     ];
@@ -45,6 +45,23 @@ fn each_pack_goes_where_its_standing_says() {
     assert_eq!(numbers(&plan.delete), [7]);
     assert_eq!(plan.deleted(), Tally { packs: 2, bytes: 32 * MIB });
     assert_eq!(plan.condemned(), Tally { packs: 3, bytes: 48 * MIB });
+}
+
+#[test]
+fn while_the_log_may_have_lost_its_end_what_no_entry_names_is_spared_for_thirty_days() {
+    let lost_at = Some(at(5 * 86_400));
+    let facts = || {
+        let old = pack(1, Standing::Unnamed { stored_at: at(0), lost_at });
+        let lost = pack(2, Standing::Unnamed { stored_at: at(5 * 86_400), lost_at });
+        let new = pack(3, Standing::Unnamed { stored_at: at(34 * 86_400 + 1), lost_at });
+        [old, lost, new]
+    };
+    for grace in [0, 7] {
+        let plan = decide(facts(), &limits(grace, 10.0), at(35 * 86_400 - 1));
+        assert_eq!((numbers(&plan.spared), numbers(&plan.condemn)), (vec![1, 2, 3], vec![]));
+        let plan = decide(facts(), &limits(grace, 10.0), at(35 * 86_400));
+        assert_eq!((numbers(&plan.spared), numbers(&plan.condemn)), (vec![3], vec![1, 2]));
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn many_small_packs_become_few() {
 fn packs_that_no_entry_names_are_spared_for_a_day() {
     let sample = Sample::new();
     let kept = sample.back_up(1, &files(&[1]));
-    sample::store(&sample.repo, &sample.memory, 2, &files(&[2]));
+    sample::begin(&sample.repo, &sample.memory, 2, 2);
     let young = prune(&sample, 2, 0);
     assert_eq!((young.plan.spared.len(), young.deleted.packs), (2, 0));
     let old = prune(&sample, 3, 0);
@@ -299,15 +299,16 @@ fn a_slow_backup_takes_its_own_packs_back() {
     sample.back_up(1, &files(&[1]));
     let slow = sample::open_memory(&sample.memory);
     let (record, written) = sample::store(&slow, &sample.memory, 2, &files(&[2]));
-    assert_eq!(prune(&sample, 4, 7).condemned.packs, 2);
-    let late = sample::commit_stored(&slow, 4, &record, &written).unwrap();
+    assert_eq!(prune(&sample, 4, 7).condemned.packs, 0, "its record is stored: it can be salvaged");
+    assert_eq!(prune(&sample, 33, 7).condemned.packs, 2);
+    let late = sample::commit_stored(&slow, 33, &record, &written).unwrap();
     sample.reopen();
     assert_eq!(sample.contents(late).unwrap(), named(&files(&[2])));
-    assert_eq!(prune(&sample, 20, 0).plan.keep.len(), 4);
+    assert_eq!(prune(&sample, 50, 0).plan.keep.len(), 4);
     // And one whose packs are gone is told so.
-    let (record, written) = sample::store(&slow, &sample.memory, 21, &files(&[3]));
-    prune(&sample, 23, 0);
-    let error = sample::commit_stored(&slow, 23, &record, &written).unwrap_err();
+    let (record, written) = sample::store(&slow, &sample.memory, 51, &files(&[3]));
+    assert_eq!(prune(&sample, 82, 0).deleted.packs, 2);
+    let error = sample::commit_stored(&slow, 82, &record, &written).unwrap_err();
     assert!(matches!(error, RepoError::PackSwept { .. } | RepoError::PackLost { .. }), "{error}");
 }
 
