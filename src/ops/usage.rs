@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::format::Kind;
 use crate::format::packs::{BlockKind, Directory};
 use crate::format::record::Record;
-use crate::id::{PackId, SnapshotId};
-use crate::index::PackNumber;
+use crate::id::{ChunkId, PackId, SnapshotId};
+use crate::index::{Location, PackNumber};
 use crate::ops::bits::Prefixes;
 use crate::ops::walk::{Counting, Fault, Walker};
 use crate::repo::Repository;
@@ -161,7 +161,11 @@ impl<'r> Usage<'r> {
             return Ok(false);
         }
         let rows: Vec<PackNumber> = self.repo.index().packs().map(|row| row.number).collect();
-        self.walker.count_also(rows.into_iter().filter(|&pack| now.has(pack)));
+        for pack in rows.into_iter().filter(|&pack| now.has(pack) && !self.counts(pack)).collect::<Vec<_>>() {
+            let directory = directory(self.repo, pack)?;
+            self.walker.double_also(directory.chunks.iter().map(|chunk| &chunk.id));
+            self.walker.count_also([pack]);
+        }
         self.visit(state, &|_| true)?;
         Ok(true)
     }
@@ -169,6 +173,17 @@ impl<'r> Usage<'r> {
     /// Whether a chunk is used.
     pub fn uses(&self, pack: PackNumber, entry: u32) -> bool {
         self.walker.marks.has(pack, entry)
+    }
+
+    /// Whether there may be several copies of a chunk in packs that count.
+    pub fn may_be_double(&self, chunk: &ChunkId) -> bool {
+        self.walker.doubles().is_some_and(|doubles| doubles.may_have(chunk))
+    }
+
+    /// Of a chunk with several copies, lets this one count as used, and these no more.
+    pub fn count_instead(&mut self, copy: &Location, others: &[Location]) {
+        self.walker.marks.insert(&self.repo.index(), copy);
+        others.iter().for_each(|other| self.walker.marks.remove(other.pack, other.entry));
     }
 
     /// Whether a pack counts.

@@ -55,7 +55,7 @@ impl Marks {
     }
 
     /// Marks a chunk; `true` when it was not marked before.
-    fn insert(&mut self, index: &Index, at: &Location) -> bool {
+    pub fn insert(&mut self, index: &Index, at: &Location) -> bool {
         let pack = at.pack.0 as usize;
         if self.bases.len() <= pack {
             self.bases.resize(pack + 1, NO_BASE);
@@ -218,6 +218,15 @@ impl<'r> Walker<'r> {
     /// From now on these packs count, too.
     pub fn count_also(&mut self, packs: impl IntoIterator<Item = PackNumber>) {
         packs.into_iter().for_each(|pack| self.counting.insert(pack));
+    }
+
+    /// From now on these chunks may have several copies.
+    pub fn double_also<'c>(&mut self, chunks: impl IntoIterator<Item = &'c ChunkId>) {
+        if let Some(doubles) = &mut self.doubles {
+            for chunk in chunks {
+                doubles.insert(chunk);
+            }
+        }
     }
 
     /// Which chunks may have several copies.

@@ -16,7 +16,7 @@ use crate::support::crashing::{Crashing, Stop, Unsynced};
 use crate::support::jobs::{Job, Outcome, drop_tags, prune};
 use crate::support::meanwhile::Meanwhile;
 use crate::support::past::{Ground, MONDAY, OTHER, copy_of, past_with};
-use crate::support::repo::{Cache, Clock, create, open_in};
+use crate::support::repo::{Cache, Clock, DAY, create, open_in};
 use crate::support::{exhaustive, told};
 
 macro_rules! survive_a_stop_at_every_call {
@@ -90,6 +90,39 @@ fn recover(job: &Job, ground: &Ground, memory: &Memory, cache: &tempfile::TempDi
     let again = job.attempt(ground, Arc::new(memory.clone()), &old, &clock);
     assert_eq!(again, Outcome::Done, "the job cannot be done again");
     job.judge(ground, memory, &Cache::None, &again);
+}
+
+/// What a killed backup leaves goes in the end: after a day, or after thirty if the snapshot could be salvaged.
+#[test]
+fn what_a_killed_backup_leaves_goes_in_the_end() {
+    let job = crate::support::jobs::second_backup();
+    let ground = (job.prepare)();
+    let mut longest = 0;
+    for at in 0..=count_calls(&job, &ground) {
+        let memory = ground.memory();
+        let clock = ground.clock.of(&memory);
+        let crashing = Arc::new(Crashing::new(memory, Stop::AfterCalls(at)));
+        job.attempt(&ground, crashing.clone(), &Cache::None, &clock);
+        for (unsynced, memory) in survivors(&crashing, at) {
+            let clock = clock.of(&memory);
+            let pruned = |days: i64| {
+                clock.advance(days * DAY + 60);
+                let repo = open_in(Arc::new(memory.clone()), &Cache::None).unwrap();
+                let report = prune(&repo, Duration::ZERO, 100.0, &clock).unwrap();
+                let state = repo.refresh().unwrap();
+                let unnamed = Catalog::list(&repo).unwrap().keys().filter(|id| state.fate(id).is_none()).count();
+                assert_eq!(
+                    unnamed > 0,
+                    report.notes.iter().any(|note| note.contains("--salvage")),
+                    "{at} {unsynced:?}"
+                );
+                unnamed
+            };
+            longest = longest.max(pruned(1));
+            assert_eq!(pruned(29), 0, "{at}, {unsynced:?}");
+        }
+    }
+    assert!(longest > 0, "no run was stopped between its record and its entry");
 }
 
 /// What `init` leaves is a repository, or can be made one by another `init` after the folder was emptied; never

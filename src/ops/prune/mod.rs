@@ -5,6 +5,7 @@
 //! freed if a later step fails. Left out on purpose: dropping tags (`ops/forget`).
 
 pub mod apply;
+pub mod copies;
 pub mod plan;
 pub mod proof;
 pub mod repack;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::format::{Time, objects};
 use crate::id::{PackId, SnapshotId};
+use crate::ops::prune::copies::Copies;
 use crate::ops::prune::plan::{Facts, Limits, Plan, Standing, Tally};
 use crate::ops::runs::{self, Runs};
 use crate::ops::usage::{self, Usage};
@@ -116,6 +118,7 @@ pub fn run(
             apply::delete_swept(repo, &mut report)?;
         }
     }
+    report.notes.append(&mut session.copies.notes);
     repo.index().flush().map_err(RepoError::from)?;
     Ok(report)
 }
@@ -128,6 +131,7 @@ pub struct Session<'r> {
     catalog: Catalog,
     runs: Runs,
     usage: Usage<'r>,
+    copies: Copies,
 }
 
 impl<'r> Session<'r> {
@@ -138,7 +142,7 @@ impl<'r> Session<'r> {
         let catalog = Catalog::survey(repo)?;
         let usage = measure(repo, &state, &catalog)?;
         let runs = Runs::survey(repo, &state, &catalog.listed)?;
-        Ok(Self { repo, options: *options, head: state.head, catalog, runs, usage })
+        Ok(Self { repo, options: *options, head: state.head, catalog, runs, usage, copies: Copies::default() })
     }
 
     /// Comes to know what happened since.
@@ -156,14 +160,26 @@ impl<'r> Session<'r> {
         Ok(())
     }
 
-    /// Decides, by what is known.
-    fn plan(&self, now: Time) -> Result<Plan, Error> {
+    /// Decides, by what is known, and by what the copies are worth that are to stay.
+    fn plan(&mut self, now: Time) -> Result<Plan, Error> {
         let state = self.repo.state();
-        let mut plan = plan::decide(self.facts(&state)?, &self.options.limits(), now);
+        let mut plan = loop {
+            let plan = plan::decide(self.facts(&state)?, &self.options.limits(), now);
+            let leaving: Vec<Facts> = plan.condemn.iter().chain(&plan.repack).copied().collect();
+            // Each time round some copy counts that was proven, or all copies of a chunk do: that comes to an end.
+            if !self.prove_copies(&leaving)? {
+                break plan;
+            }
+        };
         if plan::looks_lost(self.runs.lost_at().map(stored_at), now) {
             plan.lost = self.runs.lost().clone();
         }
         Ok(plan)
+    }
+
+    /// Opens the copies that stay when these packs go. `true`: other copies count than before.
+    fn prove_copies(&mut self, leaving: &[Facts]) -> Result<bool, RepoError> {
+        self.copies.prove(self.repo, &mut self.usage, leaving)
     }
 
     fn facts(&self, state: &State) -> Result<Vec<Facts>, Error> {

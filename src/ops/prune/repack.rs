@@ -3,7 +3,7 @@
 //! Promise: each block is opened once and every id is verified; a pack of which anything cannot be read stays as it
 //! is. Nothing is condemned at the head that the new packs do not replace. Left out on purpose: choosing the packs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::format::log::{Action, PackUse};
 use crate::format::packs::{BlockKind, Codec};
@@ -63,11 +63,8 @@ fn copy(
         chosen.iter().filter_map(|facts| Some((index.pack_number(&facts.id)?, *facts))).collect()
     };
     old.sort_by_key(|pack| pack.0);
-    // A writer takes what lies in listed packs as stored: those to be replaced must not be among them.
-    let leaving: HashSet<PackId> = chosen.iter().map(|facts| facts.id).collect();
-    let listed = session.catalog.listed.iter().filter(|(id, _)| !leaving.contains(id));
-    let staying = Catalog { listed: listed.map(|(id, info)| (*id, *info)).collect(), faults: Vec::new() };
-    let mut writer = Writer::new(repo, &staying, session.options.threads, Mode::Store)?;
+    // A writer takes what lies in listed packs as stored, unseen. Here the old copy goes for good, so it relies on none.
+    let mut writer = Writer::new(repo, &Catalog::default(), session.options.threads, Mode::Store)?;
     let mut copied = Vec::new();
     for (number, facts) in old {
         match copy_pack(session, number, &mut writer) {
@@ -122,12 +119,15 @@ fn publish(
 ) -> Result<(), Error> {
     let repo = session.repo;
     let mut condemned: Vec<Facts> = Vec::new();
+    let old: Vec<Facts> = copied.iter().map(|copied| copied.facts).collect();
     repo.append::<Error>(now(), &mut |state| {
         session.catch_up(state)?;
-        let new = not_named(session, state, written);
-        condemned = replaced(session, state, copied, &new)?;
-        let packs: Vec<PackId> = condemned.iter().map(|pack| pack.id).collect();
-        Ok((!packs.is_empty()).then_some(Action::Repack { packs: new, condemned: packs }))
+        // What changed may have other copies count, which nobody has looked at.
+        while session.prove_copies(&old)? {}
+        condemned = replaced(session, state, copied, written)?;
+        let condemned: Vec<PackId> = condemned.iter().map(|pack| pack.id).collect();
+        let packs = not_named(state, written);
+        Ok((!condemned.is_empty()).then_some(Action::Repack { packs, condemned }))
     })?;
     report.repacked.add(Tally::of(&condemned));
     report.condemned.add(Tally::of(&condemned));
@@ -135,27 +135,25 @@ fn publish(
     Ok(())
 }
 
-/// The packs that hold the copies and that no entry names yet: this run's own, and those of others that it came upon.
-fn not_named(session: &Session<'_>, state: &State, written: &Written) -> Vec<PackUse> {
-    let index = session.repo.index();
-    let rows = written.used.iter().filter_map(|id| index.pack(index.pack_number(id)?));
-    let others = rows.map(|row| PackUse { id: row.id, bytes: row.bytes, kind: row.kind });
-    let mut packs: Vec<PackUse> = written.packs.iter().copied().chain(others).collect();
-    packs.retain(|pack| state.fate(&pack.id).is_none());
+/// The packs of this run that no entry names yet.
+fn not_named(state: &State, written: &Written) -> Vec<PackUse> {
+    let mut packs: Vec<PackUse> = written.packs.iter().copied().filter(|pack| state.fate(&pack.id).is_none()).collect();
     packs.sort_by_key(|pack| pack.id);
     packs
 }
 
-/// Of the old packs, those that count still and of which everything that is used now lies elsewhere as well.
-fn replaced(session: &Session<'_>, state: &State, copied: &[Copied], new: &[PackUse]) -> Result<Vec<Facts>, RepoError> {
+/// Of the old packs, those that count still and of which everything that is used was written again.
+fn replaced(
+    session: &Session<'_>,
+    state: &State,
+    copied: &[Copied],
+    written: &Written,
+) -> Result<Vec<Facts>, RepoError> {
     let (repo, usage) = (session.repo, &session.usage);
-    let old: HashSet<PackNumber> = copied.iter().map(|copied| copied.number).collect();
     let stays: Counting = {
         let index = repo.index();
-        let new: HashMap<PackId, u64> = new.iter().map(|pack| (pack.id, pack.bytes)).collect();
-        let counted = |number| usage.counts(number) && !old.contains(&number);
-        let rows = index.packs().filter(|row| counted(row.number) || new.get(&row.id) == Some(&row.bytes));
-        rows.map(|row| row.number).collect()
+        let own = written.packs.iter().filter(|pack| matches!(state.fate(&pack.id), None | Some(Fate::Live)));
+        own.filter_map(|pack| index.pack_number(&pack.id)).collect()
     };
     let mut replaced = Vec::new();
     for pack in copied.iter().filter(|pack| state.fate(&pack.facts.id) == Some(Fate::Live)) {
