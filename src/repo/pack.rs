@@ -16,7 +16,7 @@ use crate::repo::error::Error;
 /// A pack takes blocks until it is this long.
 pub const PACK_BYTES: u64 = 16 << 20;
 /// A pack takes no more chunks than this, so that its directory stays small.
-const PACK_CHUNKS_MAX: usize = 65_536;
+pub const PACK_CHUNKS_MAX: usize = 65_536;
 
 /// What a block is, for the directory.
 #[derive(Debug)]

@@ -217,13 +217,18 @@ impl<'r> Session<'r> {
         };
         let kind = row.as_ref().map(|row| row.kind).or(self.repo.state().pack(id).map(|pack| pack.kind));
         let kind = kind.unwrap_or(crate::format::Kind::Data);
-        let unneeded = Facts { id: *id, kind, bytes, standing, needed: false, used_bytes: 0, unused_bytes: bytes };
+        let chunks = row.as_ref().map_or(0, |row| row.chunks.into());
+        let unneeded =
+            Facts { id: *id, kind, bytes, chunks, standing, needed: false, used_bytes: 0, unused_bytes: bytes };
         match (standing, row) {
             (Standing::Live, Some(row)) if self.usage.counts(row.number) => {
                 let used = self.usage.of(row.number)?;
                 let needed = used.chunks > 0 || !self.usage.records(row.number).is_empty();
-                let (used_bytes, unused_bytes) =
-                    if needed { (used.stored_bytes, used.unused_bytes) } else { (0, bytes) };
+                // The directory is as long as it has chunks: with tiny ones it is most of a pack.
+                let directory = bytes.saturating_sub(used.stored_bytes + used.unused_bytes);
+                let used_directory = (directory * used.chunks).checked_div(chunks).unwrap_or(directory);
+                let used_bytes = if needed { used.stored_bytes + used_directory } else { 0 };
+                let unused_bytes = bytes.saturating_sub(used_bytes);
                 Ok(Some(Facts { needed, used_bytes, unused_bytes, ..unneeded }))
             }
             (Standing::Live, _) if self.is_lost(id)? => Ok(Some(Facts { standing: Standing::Lost, ..unneeded })),

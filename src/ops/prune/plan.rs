@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use crate::format::{Kind, Time};
 use crate::id::{PackId, SnapshotId};
-use crate::repo::pack::PACK_BYTES;
+use crate::repo::pack::{PACK_BYTES, PACK_CHUNKS_MAX};
 
-/// A pack shorter than this is a small one.
+/// A pack shorter than this is a small one, unless it is full of tiny chunks.
 pub const SMALL_BYTES: u64 = PACK_BYTES / 4;
+/// A pack of fewer chunks than this may be a small one.
+pub const SMALL_CHUNKS: u64 = PACK_CHUNKS_MAX as u64 / 4;
 /// So many small packs of one kind are left alone.
 pub const SMALL_PACKS_MAX: usize = 8;
 /// Packs that no entry names are spared while the newest of their run is younger than this: it may be under way.
@@ -27,6 +29,8 @@ pub struct Facts {
     pub kind: Kind,
     /// Length of its object; 0 when there is none.
     pub bytes: u64,
+    /// Chunks in it, needed or not.
+    pub chunks: u64,
     /// Where it stands.
     pub standing: Standing,
     /// Whether a live snapshot needs anything of it.
@@ -207,7 +211,7 @@ fn choose_repack(keep: &mut Vec<Facts>, max_unused_percent: f64) -> Vec<Facts> {
     }
     let mut chosen: Vec<Facts> = keep.drain(..worst).collect();
     for kind in [Kind::Data, Kind::Tree] {
-        let small = |pack: &Facts| pack.kind == kind && pack.bytes < SMALL_BYTES;
+        let small = |pack: &Facts| pack.kind == kind && pack.bytes < SMALL_BYTES && pack.chunks < SMALL_CHUNKS;
         if keep.iter().filter(|pack| small(pack)).count() > SMALL_PACKS_MAX {
             chosen.extend(keep.extract_if(.., |pack| small(pack)));
         }

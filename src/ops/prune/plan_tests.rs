@@ -4,7 +4,16 @@ const MIB: u64 = 1 << 20;
 
 fn pack(number: u8, standing: Standing) -> Facts {
     let id = PackId::new([number; 32]);
-    Facts { id, kind: Kind::Data, bytes: 16 * MIB, standing, needed: false, used_bytes: 0, unused_bytes: 16 * MIB }
+    Facts {
+        id,
+        kind: Kind::Data,
+        bytes: 16 * MIB,
+        chunks: 1000,
+        standing,
+        needed: false,
+        used_bytes: 0,
+        unused_bytes: 16 * MIB,
+    }
 }
 
 fn used(number: u8, bytes: u64, unused_bytes: u64) -> Facts {
@@ -91,4 +100,7 @@ fn small_packs_are_merged_where_there_are_many_of_one_kind() {
     let plan = decide(data(9).chain(tree), &limits(7, 10.0), at(0));
     assert_eq!(numbers(&plan.repack), (0..9).collect::<Vec<u8>>());
     assert_eq!(plan.keep.len(), 8);
+    // Full of tiny chunks, they would come out as short as they were, every time.
+    let full = (0..9).map(|number| Facts { chunks: 65_536, ..used(number, MIB, 0) });
+    assert!(decide(full, &limits(7, 10.0), at(0)).repack.is_empty());
 }
