@@ -86,7 +86,10 @@ fn the_reader_passes_over_what_lies_beyond_the_log() {
     fs::write(at("repository/log/0000000000000020"), "junk").expect("an object");
     let said = list();
     let complaints = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(complaints.starts_with("log entry 32: truncated") && complaints.lines().count() == 1, "{complaints}");
+    assert!(
+        complaints.starts_with("log/0000000000000020 is damaged: truncated") && complaints.lines().count() == 1,
+        "{complaints}"
+    );
     assert_eq!(String::from_utf8_lossy(&said.stdout).lines().count(), 1);
 }
 
