@@ -305,11 +305,14 @@ impl Repository {
     /// carries a random token, so equal bytes are one's own.
     fn put_entry(&self, seq: u64, bytes: &[u8]) -> Result<bool, Error> {
         let name = object(objects::log_name(seq))?;
-        if let Err(error) = self.storage.put_new(&name, &[bytes]) {
+        let mut tried_again = false;
+        while let Err(error) = self.storage.put_new(&name, &[bytes]) {
             match self.storage.get_whole(&name, ENTRY_BYTES_MAX) {
-                Ok(stored) if stored == bytes => {}
-                Ok(_) if error.kind == ErrorKind::AlreadyExists => return Ok(false),
-                _ => return Err(error.into()),
+                Ok(stored) if stored == bytes => break,
+                Ok(_) => return Ok(false),
+                // The same bytes once more, and not sealed anew: the first may still land.
+                Err(none) if none.kind == ErrorKind::NotFound && !tried_again => tried_again = true,
+                Err(_) => return Err(error.into()),
             }
         }
         self.storage.barrier()?;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod append;
 mod architecture;
 mod cli;
 mod concurrency;
