@@ -142,6 +142,10 @@ impl<'c> Planner<'c> {
         }
         match self.make_folder(path) {
             Ok(made) => {
+                if chosen.implied {
+                    let message = "the listing lacks this folder; it is made for its owner only";
+                    self.context.tally.warning(&chosen.entry.path, message);
+                }
                 let ours = made == Made::New || self.context.options.existing != Existing::Keep;
                 if ours && !chosen.implied {
                     self.marks.set(chosen.ordinal, Mark::Done);

@@ -71,7 +71,7 @@ pub struct Chosen {
     pub ordinal: u64,
     /// How much below it is meant.
     pub scope: Scope,
-    /// A folder that is missing from a damaged listing: nothing but its path is known.
+    /// A folder that the listing lacks, or has lost to damage: nothing but its path is known.
     pub implied: bool,
 }
 
@@ -102,7 +102,8 @@ pub struct Steps<'r> {
     /// Nothing below this path is wanted.
     passed_over: Option<Vec<u8>>,
     next_ordinal: u64,
-    damaged: bool,
+    /// The last entry that is no folder. What lies below it follows directly.
+    no_folder: Option<Vec<u8>>,
 }
 
 impl<'r> Steps<'r> {
@@ -124,7 +125,7 @@ impl<'r> Steps<'r> {
             ready: VecDeque::new(),
             passed_over: None,
             next_ordinal: 0,
-            damaged: false,
+            no_folder: None,
         }
     }
 
@@ -141,13 +142,14 @@ impl<'r> Steps<'r> {
             return;
         }
         self.leave(&entry.path);
+        if self.no_folder.as_ref().is_some_and(|above| is_within(&entry.path, above)) {
+            return self.ready.push_back(Step::Astray(entry.path));
+        }
         if !self.has_folder(&entry.path) {
-            if !self.damaged {
-                return self.ready.push_back(Step::Astray(entry.path));
-            }
             self.imply_folders(&entry.path);
         }
         let is_folder = matches!(entry.node, Node::Directory);
+        self.no_folder = (!is_folder).then(|| entry.path.clone());
         let form = if is_folder { Form::Folder } else { Form::Other };
         if self.filter.excludes(&entry.path, form) {
             if is_folder {
@@ -220,10 +222,7 @@ impl Iterator for Steps<'_> {
             }
             match self.entries.next() {
                 Some(Ok(entry)) => self.take(entry),
-                Some(Err(error)) => {
-                    self.damaged = true;
-                    return Some(Step::Damaged(error));
-                }
+                Some(Err(error)) => return Some(Step::Damaged(error)),
                 None => {
                     let frame = self.frames.pop()?;
                     if frame.shown {

@@ -50,7 +50,14 @@ fn what_was_named_is_not_excluded_and_stands_for_everything_in_it() {
 #[test]
 fn an_entry_in_what_is_no_folder_goes_astray() {
     assert_eq!(steps("", &[], &[], "a a/b a/b/c d"), "a=0 astray:a/b astray:a/b/c d=3");
-    assert_eq!(steps("", &[], &[], "a/ a/x/y b"), "a=0 -a b=2".replace(" -a", " astray:a/x/y -a"));
+    assert_eq!(steps("", &[], &["a"], "a a/b c"), "astray:a/b c=2");
+    assert_eq!(steps("", &[], &[], "a ! a/b c"), "a=0 ! astray:a/b c=2");
+}
+
+#[test]
+fn folders_that_the_listing_lacks_are_made_up() {
+    assert_eq!(steps("", &[], &[], "a/ a/x/y b"), "a=0 a/x? a/x/y=1 -a/x -a b=2");
+    assert_eq!(steps("", &["y"], &["b"], "a/b a/x/y"), "a? a/x? a/x/y=1 -a/x -a");
 }
 
 #[test]

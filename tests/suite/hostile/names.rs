@@ -120,11 +120,15 @@ fn a_file_is_no_folder() {
 }
 
 #[test]
-fn entries_whose_folders_are_missing_are_reported() {
+fn folders_that_the_listing_lacks_are_made_and_reported() {
     let kit = Kit::new();
     let restored = kit.plant_entries(&[folder(b""), empty_file(b"a/b/c"), empty_file(b"z")]).restore();
-    assert!(restored.said.iter().any(|said| said.starts_with("a/b/c")), "{:?}", restored.said);
-    assert!(restored.there.contains(&"z".to_owned()));
+    for folder in ["a: ", "a/b: "] {
+        assert!(restored.said.iter().any(|said| said.starts_with(folder)), "{:?}", restored.said);
+    }
+    for path in ["a/b/c", "z"] {
+        assert!(restored.there.contains(&path.to_owned()), "{:?}", restored.there);
+    }
 }
 
 #[test]
