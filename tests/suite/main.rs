@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod fail;
 mod flips;
+mod from_pages;
 mod hostile;
 mod index_swap;
 mod log;

@@ -20,7 +20,7 @@ use larder::repo::open::open;
 use larder::repo::slots::Credential;
 use larder::storage::local::Local;
 
-const OPTIONS: Options = Options {
+pub const OPTIONS: Options = Options {
     existing: Existing::Refuse,
     extra: Extra::Leave,
     owners: Owners::Ignore,
@@ -80,6 +80,10 @@ fn frozen() -> Vec<(PathBuf, Vec<String>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(all).expect("frozen repositories") {
         let folder = entry.expect("an entry").path();
+        if folder.ends_with("from-pages") {
+            // It is of no version: see `from_pages`.
+            continue;
+        }
         let names = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         let tags: Vec<String> = names
             .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
