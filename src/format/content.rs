@@ -100,10 +100,19 @@ pub fn put_root(w: &mut Writer, root: &ContentRoot) {
 /// Reads a reference to a page of this level.
 pub fn take_root(r: &mut Reader<'_>, level: u8) -> Result<ContentRoot, Reject> {
     let page = take_chunk(r, PAGE_BYTES_MAX)?;
-    Ok(ContentRoot { page, level, bytes: r.varint()?, chunks: r.varint()? })
+    let root = ContentRoot { page, level, bytes: r.varint()?, chunks: r.varint()? };
+    // Pages of no chunks could name each other on every level, and would never be read to their end.
+    if root.chunks == 0 { Err(Reject::Broken("page of no chunks")) } else { Ok(root) }
 }
 
 impl Page {
+    fn is_empty(&self) -> bool {
+        match self {
+            Page::Leaf(chunks) => chunks.is_empty(),
+            Page::Index { items, .. } => items.is_empty(),
+        }
+    }
+
     /// The tree chunk.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
@@ -143,6 +152,9 @@ impl Page {
             }
             _ => return Err(Reject::Magic("content page")),
         };
+        if page.is_empty() {
+            return Err(Reject::Broken("page without items"));
+        }
         r.end()?;
         Ok(page)
     }

@@ -7,9 +7,9 @@ fn chunks(bytes_max: u64) -> impl Strategy<Value = ChunkRef> {
 }
 
 fn pages() -> impl Strategy<Value = Page> {
-    let leaf = prop::collection::vec(chunks(CHUNK_BYTES_MAX), 0..60).prop_map(Page::Leaf);
-    let root = (chunks(PAGE_BYTES_MAX), any::<u64>(), any::<u64>());
-    let index = (1..LEVELS_MAX, prop::collection::vec(root, 0..40)).prop_map(|(level, items)| {
+    let leaf = prop::collection::vec(chunks(CHUNK_BYTES_MAX), 1..60).prop_map(Page::Leaf);
+    let root = (chunks(PAGE_BYTES_MAX), any::<u64>(), 1..=u64::MAX);
+    let index = (1..LEVELS_MAX, prop::collection::vec(root, 1..40)).prop_map(|(level, items)| {
         let root = |(page, bytes, chunks)| ContentRoot { page, level: level - 1, bytes, chunks };
         Page::Index { level, items: items.into_iter().map(root).collect() }
     });

@@ -147,13 +147,10 @@ impl Config {
 }
 
 fn take_sizes(r: &mut Reader<'_>) -> Result<Sizes, Reject> {
-    let limit = u32::MAX.into();
-    let sizes = Sizes {
-        min: r.bounded("smallest chunk", limit)? as u32,
-        average: r.bounded("average chunk", limit)? as u32,
-        max: r.bounded("largest chunk", limit)? as u32,
-    };
-    if sizes.allowed() { Ok(sizes) } else { Err(Reject::Broken("impossible chunk sizes")) }
+    const IMPOSSIBLE: Reject = Reject::Broken("impossible chunk sizes");
+    let mut size = || u32::try_from(r.varint()?).map_err(|_| IMPOSSIBLE);
+    let sizes = Sizes { min: size()?, average: size()?, max: size()? };
+    if sizes.allowed() { Ok(sizes) } else { Err(IMPOSSIBLE) }
 }
 
 #[cfg(test)]

@@ -194,6 +194,9 @@ fn take_entries(r: &mut Reader<'_>) -> Result<Vec<Entry>, Reject> {
 
 fn take_items(r: &mut Reader<'_>) -> Result<Vec<PageRef>, Reject> {
     let count = r.count("items on a page", content::PAGE_ITEMS_MAX)?;
+    if count == 0 {
+        return Err(Reject::Broken("page without items"));
+    }
     let mut items: Vec<PageRef> = Vec::new();
     for _ in 0..count {
         let before = items.last().map_or(&[][..], |last| last.first.as_slice());

@@ -30,7 +30,7 @@ fn chunk_refs(bytes_max: u64) -> impl Strategy<Value = ChunkRef> {
 
 fn files() -> impl Strategy<Value = Node> {
     let inline = prop::collection::vec(chunk_refs(content::CHUNK_BYTES_MAX), 0..6).prop_map(Content::Inline);
-    let root = (chunk_refs(content::PAGE_BYTES_MAX), 0..content::LEVELS_MAX, 0..1u64 << 50, any::<u64>());
+    let root = (chunk_refs(content::PAGE_BYTES_MAX), 0..content::LEVELS_MAX, 0..1u64 << 50, 1..=u64::MAX);
     let paged =
         root.prop_map(|(page, level, bytes, chunks)| Content::Paged(ContentRoot { page, level, bytes, chunks }));
     // Where holes lie: before which share of the data, and how long they are.
@@ -114,7 +114,7 @@ fn pages() -> impl Strategy<Value = Page> {
         Page::Leaf(entries)
     });
     let item = (paths(), chunk_refs(content::PAGE_BYTES_MAX), any::<u64>());
-    let index = (1..content::LEVELS_MAX, prop::collection::vec(item, 0..12)).prop_map(|(level, items)| {
+    let index = (1..content::LEVELS_MAX, prop::collection::vec(item, 1..12)).prop_map(|(level, items)| {
         let item = |(first, page, entries)| PageRef { first, page, entries };
         let mut items: Vec<PageRef> = items.into_iter().map(item).collect();
         items.sort_by(|a, b| compare_paths(&a.first, &b.first));

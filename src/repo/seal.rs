@@ -18,7 +18,7 @@ pub const LEVEL: i32 = 3;
 const HASH_LOG: u32 = 16;
 /// Size of the short-match table, as a power of two.
 const CHAIN_LOG: u32 = 15;
-/// Largest window that a frame may ask for: one block.
+/// Largest window that a frame may ask for, as a power of two: one block.
 const WINDOW_LOG_MAX: u32 = 24;
 
 /// Whether bytes are worth compressing.
@@ -178,8 +178,24 @@ fn unpack_into(
     if zstd::zstd_safe::find_frame_compressed_size(bytes) != Ok(bytes.len()) {
         return Err(Reject::Broken("not exactly one frame"));
     }
+    // zstd itself asks for no window when all bytes are there at once; other readers would.
+    if window_bytes(bytes) > 1 << WINDOW_LOG_MAX {
+        return Err(Reject::Broken("frame needs a larger window"));
+    }
     let written = decompressor.decompress_to_buffer(bytes, out).map_err(|_| Reject::Broken("frame does not unpack"))?;
     if written == raw_bytes && out.len() == raw_bytes { Ok(()) } else { Err(Reject::Broken("frame of another length")) }
+}
+
+/// The window that a frame states (RFC 8878, 3.1.1.1.2); none if its content is its window.
+fn window_bytes(frame: &[u8]) -> u64 {
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    match frame {
+        [_, _, _, _, descriptor, window, ..] if descriptor & SINGLE_SEGMENT == 0 => {
+            let base = 1 << (10 + (window >> 3));
+            base + base / 8 * u64::from(window & 7)
+        }
+        _ => 0,
+    }
 }
 
 /// What is bound into the seal of a block.

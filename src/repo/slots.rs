@@ -52,10 +52,11 @@ fn recovery_check(bytes: &[u8; 32]) -> String {
 /// Reads a recovery key; `None` when it is not one, or mistyped.
 pub fn parse_recovery(text: &str) -> Option<RootKey> {
     let rest = text.trim().strip_prefix(RECOVERY_PREFIX)?.strip_prefix('-')?;
-    let (digits, check) = rest.rsplit_once('-')?;
-    let digits = Zeroizing::new(digits.replace('-', ""));
+    // Dashes are for the eye, wherever they were typed.
+    let digits = Zeroizing::new(rest.replace('-', ""));
     let mut bytes = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(digits.as_bytes(), bytes.as_mut_slice()).ok()?;
+    let (root, check) = digits.split_at_checked(2 * bytes.len())?;
+    hex::decode_to_slice(root.as_bytes(), bytes.as_mut_slice()).ok()?;
     (recovery_check(&bytes) == check).then(|| RootKey::new(Secret::new(*bytes)))
 }
 

@@ -6,7 +6,7 @@ use larder::chunking::{Chunker, Sizes};
 use larder::crypto::keys::{Keys, RootKey};
 use larder::crypto::seal::{Fingerprint, Opener, Place, Run, open_directory, open_object};
 use larder::crypto::secret::Secret;
-use larder::crypto::slot::SlotKey;
+use larder::crypto::slot::{SlotKey, Stretch};
 use larder::crypto::{self, hash, sign};
 use larder::format::listing::{check_path, compare_paths};
 use larder::format::log::Body;
@@ -173,6 +173,9 @@ fn slot(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
     let slot = Slot::decode(bytes).map_err(flaw)?;
     if slot.repository != repository(vector) || slot.slot != SlotId::new(vector.array("slot")) {
         return Err("foreign");
+    }
+    if vector.has("password") == (slot.stretch == Stretch::None) {
+        return Err("wrong-key");
     }
     let credential = vector.bytes(if vector.has("password") { "password" } else { "keyfile" });
     let key = SlotKey::new(&credential, slot.stretch, &slot.salt).map_err(crypto_flaw)?;
