@@ -383,6 +383,29 @@ def say_tag(v):
     return [f"tag {reader.check_tag(v.data)}"]
 
 
+class Entries:
+    """The entries of a vector, in the place of a storage; what is amiss is said by the state."""
+
+    def __init__(self, lines):
+        self.entries = {n: bytes.fromhex(line) for n, line in enumerate(lines, start=1) if line != "missing"}
+
+    def ids(self, folder):
+        return sorted(self.entries)
+
+    def read(self, name, limit):
+        number = reader.object_of(name)[1]
+        demand(number in self.entries, "missing")
+        return self.entries[number]
+
+    def damage(self, what, flaw):
+        pass
+
+
+def say_log(v):
+    entries = Entries(v.fields["entries"])
+    return state_lines(reader.read_log(entries, v.keys(), v.hex("repository"), entries))
+
+
 def say_fold(v):
     state = reader.State()
     for number, line in enumerate(v.fields["bodies"], start=1):
@@ -391,6 +414,10 @@ def say_fold(v):
         else:
             if not state.apply(number, reader.decode_body(bytes.fromhex(line))):
                 state.problems.append(number)
+    return state_lines(state)
+
+
+def state_lines(state):
     said = [f"snapshot {h(name)} {t(','.join(sorted(s.tags)))}" for name, s in state.snapshots.items()]
     for pack, p in sorted(state.packs.items()):
         said.append(f"pack {h(pack)} {p.fate} {p.length} {reader.PACK_KINDS[p.kind]}")
@@ -403,7 +430,7 @@ SAY = {"varint": plain(Bytes.varint), "signed": plain(Bytes.signed), "time": say
        say_directory, "pack": say_pack, "frame": say_frame, "path": say_path, "order": say_order, "listing":
        say_listing, "content": say_content, "listing-tree": say_listing_tree, "content-tree": say_content_tree,
        "page-end": say_page_end, "head": say_head, "body": say_body, "record": say_record, "envelope": say_envelope,
-       "entry": say_entry, "snapshot": say_snapshot, "tag": say_tag, "fold": say_fold}
+       "entry": say_entry, "snapshot": say_snapshot, "tag": say_tag, "log": say_log, "fold": say_fold}
 
 
 def check(path):

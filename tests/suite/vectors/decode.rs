@@ -63,6 +63,7 @@ pub fn decode(vector: &Vector) -> Result<Lines, Flaw> {
         "entry" => log::entry(vector, &bytes()),
         "snapshot" => log::snapshot(vector, &bytes()),
         "tag" => log::tag(&bytes()),
+        "log" => Ok(log::whole(vector)),
         "fold" => log::fold(vector),
         other => panic!("unknown kind {other}"),
     }

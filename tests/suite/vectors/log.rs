@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
+use larder::chunking::Sizes;
+use larder::crypto::keys::RootKey;
 use larder::crypto::seal::{Opener, Place, open_object};
 use larder::crypto::secret::Secret;
 use larder::crypto::{hash, sign};
+use larder::format::Time;
 use larder::format::log::{Action, Body, HEAD_BYTES, Head, KEY_PURPOSE, SIGNATURE_DOMAIN, tag_allowed};
+use larder::format::objects::{self, Config, WeekStart};
 use larder::format::record::{Claims, Envelope, Record};
 use larder::id::SnapshotId;
+use larder::repo::open::open;
+use larder::repo::slots::Credential;
 use larder::repo::state::State;
+use larder::storage::ObjectName;
+use larder::storage::memory::Memory;
 
 use super::decode::{Flaw, crypto_flaw, flaw, keys, repository};
 use super::file::Vector;
@@ -83,6 +91,32 @@ pub fn snapshot(vector: &Vector, bytes: &[u8]) -> Result<Lines, Flaw> {
 pub fn tag(bytes: &[u8]) -> Result<Lines, Flaw> {
     let tag = str::from_utf8(bytes).map_err(|_| "broken")?;
     if tag_allowed(tag) { Ok(vec![format!("tag {tag}")]) } else { Err("broken") }
+}
+
+/// A repository that has these entries and nothing else is opened.
+pub fn whole(vector: &Vector) -> Lines {
+    let keys = keys(vector);
+    let config = Config {
+        repository: repository(vector),
+        created: Time::default(),
+        sizes: Sizes::DEFAULT,
+        time_zone: "UTC".into(),
+        week_start: WeekStart::Monday,
+        read_public: keys.read_public(),
+        owner_public: keys.signer().public(),
+        extension: Vec::new(),
+    };
+    let encoded = config.encode();
+    let signature = keys.signer().sign(objects::SIGNATURE_DOMAIN, &[&encoded]);
+    let memory = Memory::new();
+    let put = |name: &str, bytes: &[u8]| memory.put_raw(&ObjectName::new(name).expect("a name"), bytes);
+    put("config", &[&encoded[..], &signature].concat());
+    for (seq, line) in (1..).zip(vector.text("entries").lines()).filter(|(_, line)| *line != "missing") {
+        put(&objects::log_name(seq), &hex::decode(line).expect("entries in hexadecimal"));
+    }
+    let root = Credential::Recovery(RootKey::new(Secret::new(vector.array("root"))));
+    let (repo, _) = open(Arc::new(memory), &root, None).expect("opens");
+    says::state(&repo.state())
 }
 
 pub fn fold(vector: &Vector) -> Result<Lines, Flaw> {
