@@ -224,11 +224,9 @@ impl<'r> Session<'r> {
             (Standing::Live, Some(row)) if self.usage.counts(row.number) => {
                 let used = self.usage.of(row.number)?;
                 let needed = used.chunks > 0 || !self.usage.records(row.number).is_empty();
-                // The directory is as long as it has chunks: with tiny ones it is most of a pack.
-                let directory = bytes.saturating_sub(used.stored_bytes + used.unused_bytes);
-                let used_directory = (directory * used.chunks).checked_div(chunks).unwrap_or(directory);
-                let used_bytes = if needed { used.stored_bytes + used_directory } else { 0 };
-                let unused_bytes = bytes.saturating_sub(used_bytes);
+                // The directory is written again with what is used; with tiny chunks it is most of a pack.
+                let unused_bytes = if needed { used.unused_bytes } else { bytes };
+                let used_bytes = bytes.saturating_sub(unused_bytes);
                 Ok(Some(Facts { needed, used_bytes, unused_bytes, ..unneeded }))
             }
             (Standing::Live, _) if self.is_lost(id)? => Ok(Some(Facts { standing: Standing::Lost, ..unneeded })),
