@@ -84,6 +84,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     for file in &arguments.exclude_file {
         exclude.extend(read_patterns(file)?);
     }
+    let exclude = exclude.into_iter().map(|pattern| from_the_root(pattern, &options.paths)).collect();
     let source = source(session, arguments, exclude)?;
     let repo = session.open()?;
     if matches!(session.out.form(), Form::Text) && arguments.paths.is_empty() && arguments.dry_run {
@@ -95,6 +96,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let report = result?;
     let seconds = output::seconds_between(begun, session::now());
     remarks(session, &repo, &report);
+    if arguments.paths.is_empty() && report.counts.bytes == 0 {
+        session.out.warning("the stream was empty");
+    }
     show(session, &options, &report, seconds)?;
     Ok(if report.complete { Exit::Done } else { Exit::Incomplete })
 }
@@ -113,6 +117,9 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
             return Err(Failure::usage(format!("{flag} is longer than {TEXT_BYTES_MAX} bytes")));
         }
     }
+    if let Some((flag, _)) = texts[..2].iter().find(|(_, text)| text.chars().any(char::is_control)) {
+        return Err(Failure::usage(format!("{flag} has a line break or another control character in it")));
+    }
     if source.is_empty() || host.is_empty() {
         return Err(Failure::usage("neither --source nor --host may be empty"));
     }
@@ -128,6 +135,16 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::Store },
         threads: session::threads(),
     })
+}
+
+/// A pattern that was written as a full path, as a path from the snapshot's root: with one folder that is not the same.
+fn from_the_root(pattern: String, paths: &[Vec<u8>]) -> String {
+    let [root] = paths else { return pattern };
+    let below = pattern.as_bytes().strip_prefix(root.as_slice()).filter(|rest| rest.len() > 1 && rest[0] == b'/');
+    match below.and_then(|rest| std::str::from_utf8(rest).ok()) {
+        Some(rest) if root.len() > 1 => rest.to_owned(),
+        _ => pattern,
+    }
 }
 
 /// The name of the series, when none is given: what the paths are called.
@@ -209,7 +226,8 @@ fn remarks(session: &Session, repo: &Repository, report: &Report) {
         session.out.warning(warning);
     }
     for problem in &report.problems {
-        session.out.warning(format!("{}: {}", escaped(&problem.path), problem.message));
+        let path = if problem.path.is_empty() { ".".into() } else { escaped(&problem.path) };
+        session.out.warning(format!("{path}: {}", problem.message));
     }
     let unsaid = report.problems_total.saturating_sub(report.problems.len() as u64);
     if unsaid > 0 {
@@ -260,13 +278,13 @@ fn show(session: &mut Session, options: &Options, report: &Report, seconds: f64)
         None => out.say(format!("dry run of {} on {}: nothing was stored", options.source, options.host))?,
     }
     out.say(format!("  {}", contents(counts, report.unchanged_files)))?;
-    let stored = if report.snapshot.is_some() { "stored" } else { "to store" };
-    out.say(format!(
-        "  {stored} {} ({} new before compression) in {}",
-        size(counts.new_stored_bytes),
-        size(counts.new_raw_bytes),
-        output::elapsed(seconds)
-    ))?;
+    let (stored, new) = (size(counts.new_stored_bytes), size(counts.new_raw_bytes));
+    let seconds = output::elapsed(seconds);
+    match &report.snapshot {
+        Some(_) => out.say(format!("  stored {stored} ({new} new before compression) in {seconds}"))?,
+        // How far it would compress is known only to who compresses it.
+        None => out.say(format!("  {new} new, before compression, in {seconds}"))?,
+    }
     if !report.tags.is_empty() {
         out.say(format!("  tags: {}", output::tags(&report.tags)))?;
     }

@@ -157,8 +157,11 @@ impl From<repo::error::Error> for Failure {
             Error::LogDamaged { .. } => Self::new(Exit::Damage, message)
                 .hint("larder check says more; larder rebuild-index --salvage brings back what can be had"),
             Error::RolledBack { ref memory, .. } => {
-                let hint =
-                    format!("if you put back an old copy of the repository yourself, delete {}", memory.display());
+                let hint = format!(
+                    "if you put back an old copy of the repository yourself, delete {}; another copy of it, kept elsewhere, \
+                     needs a cache of its own: --cache",
+                    memory.display()
+                );
                 Self::new(Exit::Damage, message).hint(hint)
             }
             Error::Busy { .. } => Self::new(Exit::Refused, message).hint("others write a lot just now; try again"),
@@ -189,7 +192,8 @@ impl From<storage::Error> for Failure {
                 Self::new(Exit::Damage, message).hint(DAMAGED)
             }
             ErrorKind::NoSpace => Self::new(Exit::Refused, message)
-                .hint("free some space (larder prune may), then run it again; nothing stored is lost"),
+                .hint("free some space (larder prune may; what a failed run has left it frees after a day), then run it again; \
+                       nothing stored is lost"),
             ErrorKind::Denied => Self::new(Exit::Refused, message)
                 .hint("the repository must be readable, and for this writable, by this user"),
             ErrorKind::AlreadyExists if error.call == "create" => {

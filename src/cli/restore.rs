@@ -65,11 +65,18 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     check_target(session, arguments)?;
     let repo = session.open()?;
     let chosen = Chosen::new(&repo, &arguments.what)?;
+    if !chosen.selected.snapshot.complete {
+        let id = chosen.selected.snapshot.id.short();
+        session.out.warning(format!("snapshot {id} is incomplete: some entries could not be read when it was made"));
+    }
     let observer = session.observer();
     let result = restore::run(&repo, chosen.root(), &chosen.path, &arguments.to, &options, observer.as_ref());
     drop(observer);
     let report = result?;
     let seconds = output::seconds_between(begun, session::now());
+    if !arguments.include.is_empty() && report.restored_nothing() {
+        session.out.warning("nothing in the snapshot matches --include");
+    }
     show(session, arguments, &report, seconds)?;
     Ok(if report.damaged > 0 {
         Exit::Damage

@@ -236,8 +236,13 @@ fn can_ask() -> bool {
 
 fn prompt(text: &str, variable: &str) -> Result<Zeroizing<String>, Failure> {
     if !can_ask() {
-        return Err(Failure::usage("no password given, and there is no terminal to ask for one")
-            .hint(format!("set {variable}, or use --password-file, --password-command or --key-file")));
+        return Err(Failure::usage("no password given, and there is no terminal to ask for one").hint(
+            if variable == NEW_PASSWORD {
+                format!("set {variable}, or use --new-password-file or --new-password-command")
+            } else {
+                format!("set {variable}, or use --password-file, --password-command or --key-file")
+            },
+        ));
     }
     match terminal::ask(text) {
         Ok(Some(answer)) => checked(answer),

@@ -247,6 +247,10 @@ fn open_file(dir: &Path, repository: &RepositoryId) -> Option<(Store, Vec<Stored
         Ok((store, packs))
     };
     std::fs::create_dir_all(dir).ok()?;
+    // SQLite would wait for ever at a pipe in the file's place.
+    if !store::is_file_or_missing(dir) {
+        store::set_aside(dir).ok()?;
+    }
     match attempt() {
         Ok(opened) => Some(opened),
         // Somebody else's turn: the file may be perfectly good.

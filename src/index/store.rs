@@ -304,7 +304,18 @@ pub fn set_aside(dir: &Path) -> io::Result<()> {
     unless_missing(fs::rename(&path, dir.join(format!("{FILE_NAME}.aside"))))
 }
 
+/// Whether the file is one, or is not there. A link to a file counts.
+pub fn is_file_or_missing(dir: &Path) -> bool {
+    match fs::metadata(dir.join(FILE_NAME)) {
+        Ok(status) => status.is_file(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 fn is_ours(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
     let mut head = [0; APPLICATION_ID_AT + 4];
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
     read.is_ok() && head.starts_with(SQLITE_MAGIC) && head[APPLICATION_ID_AT..] == APPLICATION_ID.to_be_bytes()

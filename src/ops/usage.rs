@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::format::Kind;
@@ -61,6 +61,8 @@ pub struct Usage<'r> {
     records: HashMap<PackNumber, Vec<u32>>,
     /// All records found, by pack and block, and whose they are.
     found: HashMap<PackNumber, Vec<(u32, SnapshotId)>>,
+    /// Packs in which a check found damage.
+    distrusted: BTreeSet<PackId>,
 }
 
 /// The packs whose chunks count for live snapshots.
@@ -105,6 +107,7 @@ fn measure_once<'r>(
         visited: HashSet::new(),
         records: HashMap::new(),
         found: HashMap::new(),
+        distrusted: repo.distrusted(),
     };
     usage.visit(state, which)?;
     Ok(usage)
@@ -196,6 +199,11 @@ impl<'r> Usage<'r> {
         self.records.get(&pack).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a check found damage in a pack: then a copy elsewhere is the one to keep.
+    fn is_distrusted(&self, pack: PackNumber) -> bool {
+        self.repo.index().pack(pack).is_some_and(|row| self.distrusted.contains(&row.id))
+    }
+
     /// How much of a pack is used.
     pub fn of(&self, pack: PackNumber) -> Result<Used, RepoError> {
         let directory = directory(self.repo, pack)?;
@@ -278,7 +286,7 @@ impl<'r> Usage<'r> {
             }
             for at in &copies {
                 if let Entry::Vacant(vacant) = ranks.entry(at.pack) {
-                    vacant.insert(rank(&self.of(at.pack)?));
+                    vacant.insert(if self.is_distrusted(at.pack) { 0 } else { rank(&self.of(at.pack)?) });
                 }
             }
             let best = copies.iter().max_by_key(|at| (ranks[&at.pack], Reverse(at.pack))).map(|at| at.pack);

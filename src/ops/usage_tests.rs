@@ -75,7 +75,7 @@ fn an_index_that_forgot_rows_is_made_anew_before_a_chunk_counts_as_missing() {
     sample.repo.index().remove_packs(&ids[..1]).unwrap();
     let state = sample.repo.state();
     let listed = Catalog::list(&sample.repo).unwrap();
-    let catalog = Catalog { listed, faults: Vec::new() };
+    let catalog = Catalog { listed, ..Catalog::default() };
     assert!(measure(&sample.repo, &state, &catalog, &|_| true).is_ok());
 }
 

@@ -1,6 +1,6 @@
 //! What packs there are: the storage's listing, the log's view and the index, brought together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use crate::crypto::keys::Keys;
@@ -53,6 +53,8 @@ pub struct Catalog {
     pub listed: HashMap<PackId, Listed>,
     /// Packs that should be there and are not, or are not as they should be.
     pub faults: Vec<(PackId, String)>,
+    /// Packs that are there, but in which a check found damage.
+    pub distrusted: BTreeSet<PackId>,
 }
 
 impl Catalog {
@@ -72,7 +74,9 @@ impl Catalog {
     pub fn survey(repo: &Repository) -> Result<Self, Error> {
         let state = repo.state();
         let listed = Self::list(repo)?;
-        let mut catalog = Self { listed, faults: Vec::new() };
+        let mut distrusted = repo.distrusted();
+        distrusted.retain(|id| listed.contains_key(id) && state.fate(id) != Some(Fate::Swept));
+        let mut catalog = Self { listed, faults: Vec::new(), distrusted };
         let rows: Vec<(PackId, u64)> = repo.index().packs().map(|row| (row.id, row.bytes)).collect();
         let mut gone = Vec::new();
         for (id, bytes) in rows {
@@ -147,8 +151,9 @@ impl Catalog {
             Ok(front) => {
                 repo.index().add_pack(id, front.body_bytes, &front.header, Arc::new(front.directory))?;
             }
-            // What no entry names may be what a killed run left: no fault.
-            Err(error) if error.is_damage() => {
+            // What no entry names may be what a killed run left: no fault. One pack that cannot be read, for whatever
+            // reason, must not keep anyone from the others.
+            Err(error) if error.is_damage() || matches!(error, Error::Storage(_)) => {
                 if matches!(state.fate(&id), Some(Fate::Live)) {
                     self.faults.push((id, error.to_string()));
                 }
@@ -158,15 +163,16 @@ impl Catalog {
         Ok(())
     }
 
-    /// The packs whose chunks may be taken as stored: listed and not shorter than their body, neither condemned nor swept. With
-    /// a damaged log none may: it might have said that they are to go.
+    /// The packs whose chunks may be taken as stored: listed and not shorter than their body, neither condemned nor
+    /// swept, and not known to be damaged. With a damaged log none may: it might have said that they are to go.
     pub fn sound<'a>(&'a self, state: &'a State, index: &'a Index) -> impl Iterator<Item = PackNumber> + 'a {
         let trusted = state.problems.is_empty();
         index.packs().filter_map(move |row| {
             let listed = self.listed.get(&row.id).is_some_and(|info| info.holds(row.bytes));
             let counts = matches!(state.fate(&row.id), None | Some(Fate::Live));
             let named_so = state.pack(&row.id).is_none_or(|pack| pack.bytes == row.bytes);
-            (trusted && listed && counts && named_so).then_some(row.number)
+            let damaged = self.distrusted.contains(&row.id);
+            (trusted && listed && counts && named_so && !damaged).then_some(row.number)
         })
     }
 }

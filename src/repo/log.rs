@@ -4,9 +4,6 @@
 //! again. See `format-spec/log.md` and `format-spec/ordering.md`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use crate::crypto::{hash, random, seal, sign};
@@ -319,16 +316,8 @@ impl Repository {
         Ok(true)
     }
 
-    fn seen(&self) -> Option<(u64, [u8; 32])> {
-        let text = fs::read_to_string(self.memory.as_ref()?).ok()?;
-        let (seq, digits) = text.trim().split_once(' ')?;
-        let mut hash = [0; 32];
-        hex::decode_to_slice(digits, &mut hash).ok()?;
-        Some((seq.parse().ok()?, hash))
-    }
-
     fn check_memory(&self, seq: u64, hash: [u8; 32], state: &State) -> Result<(), Error> {
-        let Some(memory) = self.memory.clone() else { return Ok(()) };
+        let Some(memory) = self.seen_path() else { return Ok(()) };
         let newest = state.problems.last().map_or(state.head, |problem| problem.seq.max(state.head));
         if newest < seq {
             let found = format!("now the newest is {newest}");
@@ -353,23 +342,4 @@ impl Repository {
     fn is_genuine(&self, seq: u64, bytes: Vec<u8>) -> bool {
         self.open_entry(seq, &Found { bytes, known: false }).is_ok()
     }
-
-    /// Writes the client's memory. It is a safeguard, so failing to write it is no failure.
-    fn remember(&self, state: &State) {
-        let Some(path) = &self.memory else { return };
-        let damaged = state.problems.iter().any(|problem| problem.seq == state.head);
-        if damaged || state.head == 0 {
-            return;
-        }
-        let text = format!("{} {}\n", state.head, hex::encode(state.head_hash));
-        let _ = write_beside(path, text.as_bytes());
-    }
-}
-
-fn write_beside(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }

@@ -9,6 +9,7 @@ pub mod commit;
 pub mod error;
 pub mod listing;
 pub mod log;
+pub mod memory;
 pub mod open;
 pub mod pack;
 pub mod pages;
@@ -48,7 +49,7 @@ pub struct Repository {
     blocks: BlockCache,
     /// Whether the index was made anew because it did not know a chunk.
     resurveyed: AtomicBool,
-    /// Where the client remembers the newest log entry it has seen.
+    /// Where the client remembers what it has seen: the folder of the index.
     memory: Option<PathBuf>,
     /// What was odd at opening: a copy of the config or of a slot that had to stand in.
     pub oddities: Vec<String>,

@@ -1,6 +1,6 @@
 //! Making and opening repositories.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -99,7 +99,7 @@ pub fn open(
         state: RwLock::new(Arc::new(State::default())),
         blocks: BlockCache::default(),
         resurveyed: AtomicBool::new(false),
-        memory: folder.map(|folder: PathBuf| folder.join("seen")),
+        memory: folder,
         oddities,
     };
     repo.refresh()?;

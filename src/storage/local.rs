@@ -238,7 +238,7 @@ impl Storage for Local {
     }
 
     fn get_into(&self, name: &ObjectName, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Error> {
-        let (file, there) = self.open_object(name).map_err(|errno| failed("read", name, errno))?;
+        let (file, there) = self.open_object(name).map_err(|errno| not_opened(name, errno))?;
         if there < range.end {
             return Err(Error::too_short(name, &range, there));
         }
@@ -246,7 +246,7 @@ impl Storage for Local {
     }
 
     fn get_whole(&self, name: &ObjectName, limit: u64) -> Result<Vec<u8>, Error> {
-        let (file, there) = self.open_object(name).map_err(|errno| failed("read", name, errno))?;
+        let (file, there) = self.open_object(name).map_err(|errno| not_opened(name, errno))?;
         if there > limit {
             return Err(Error::too_long(name, limit, there));
         }
@@ -385,6 +385,17 @@ fn modified_at(stat: &Stat) -> SystemTime {
     let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
     let whole = if stat.st_mtime < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
     whole.and_then(|whole| whole.checked_add(nanos)).unwrap_or(UNIX_EPOCH)
+}
+
+/// Why an object could not be opened. What is no plain file, or lies in none but a plain folder, is no object.
+fn not_opened(name: &ObjectName, errno: Errno) -> Error {
+    match errno {
+        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::INVAL | Errno::NXIO | Errno::NODEV => {
+            let reason = "there is something in its place that is no plain file".into();
+            Error { kind: ErrorKind::NotFound, call: "read", object: name.to_string(), reason }
+        }
+        errno => failed("read", name, errno),
+    }
 }
 
 fn failed(call: &'static str, object: &dyn std::fmt::Display, errno: Errno) -> Error {

@@ -12,6 +12,7 @@ mod damage;
 mod fail;
 mod flips;
 mod from_pages;
+mod healing;
 mod hostile;
 mod index_swap;
 mod log;

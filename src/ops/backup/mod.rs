@@ -212,6 +212,8 @@ fn warnings(repo: &Repository, catalog: &Catalog) -> Vec<String> {
     let mut warnings = repo.oddities.clone();
     warnings.extend(repo.state().problems.iter().map(|p| format!("log entry {}: {}", p.seq, p.reason)));
     warnings.extend(catalog.faults.iter().map(|(pack, what)| format!("pack {pack}: {what}")));
+    let damaged = "a check found it damaged; what is still at the source is read and stored again";
+    warnings.extend(catalog.distrusted.iter().map(|pack| format!("pack {pack}: {damaged}")));
     warnings
 }
 
@@ -223,7 +225,7 @@ fn find_parent(
     series: crate::id::SeriesId,
 ) -> Result<Option<(Snapshot, Record)>, Error> {
     let state = repo.state();
-    if !state.problems.is_empty() || !catalog.faults.is_empty() {
+    if !state.problems.is_empty() || !catalog.faults.is_empty() || !catalog.distrusted.is_empty() {
         return Ok(None);
     }
     let Some(snapshot) = state.live().rev().find(|snapshot| snapshot.series == series) else { return Ok(None) };

@@ -46,6 +46,7 @@ pub fn look(
     if let Some(error) = found.failure {
         return Err(error);
     }
+    repo.remember_checked(&found.damaged, &found.whole);
     found.problems.sort_by(|a, b| a.0.cmp(&b.0));
     for (object, what, place) in found.problems {
         findings.add(object, what, place);
@@ -67,7 +68,11 @@ pub fn look(
 struct Found {
     problems: Vec<(String, String, Place)>,
     notes: Vec<String>,
+    /// Live packs whose directory is as it should be.
     sound: Vec<PackId>,
+    /// Packs of which every block opened, and the others that were read.
+    whole: Vec<PackId>,
+    damaged: Vec<PackId>,
     failure: Option<Error>,
 }
 
@@ -196,9 +201,11 @@ impl<'r> Looker<'r> {
             self.observer.event(Event::Advanced(Units { files: 0, bytes }));
         }
         if sound && hasher.finish() != *pack.id.as_bytes() {
+            sound = false;
             let what = "its bytes do not match its name".into();
             self.problem(objects::pack_name(&pack.id), what, Place::Pack(number));
         }
+        self.note(|found| if sound { found.whole.push(pack.id) } else { found.damaged.push(pack.id) });
         Ok(())
     }
 

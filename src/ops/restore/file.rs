@@ -108,7 +108,8 @@ fn try_finish(
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     if !whole {
         let partial = partial_name(name);
-        context.tally.damage(&slot.entry.path, &work.lost.message());
+        let kept = String::from_utf8_lossy(&partial).into_owned();
+        context.tally.damage(&slot.entry.path, &format!("{}; the rest is kept as {kept}", work.lost.message()));
         context.tally.warnings(&finish_file(folder, temp, &partial, fd, &slot.entry, &context.apply)?);
         return Ok(FileState::Failed);
     }

@@ -43,6 +43,14 @@ pub struct Report {
     pub planned: Vec<Planned>,
 }
 
+impl Report {
+    /// Whether there was nothing to restore.
+    pub fn restored_nothing(&self) -> bool {
+        let done = [self.files, self.directories, self.others, self.hard_links, self.unchanged];
+        done.iter().all(|&count| count == 0) && self.problems_total == 0
+    }
+}
+
 /// Something to be said about a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

@@ -369,6 +369,15 @@ fn a_repository_that_went_back_in_time_is_told_from_a_new_one() {
         4,
         "",
         "error: the repository went back in time: log entry 2 was seen here, and now the newest is 1
-           hint: if you put back an old copy of the repository yourself, delete *seen",
+           hint: if you put back an old copy of the repository yourself, delete *seen; another copy of it, *--cache",
     );
+}
+
+#[test]
+fn a_name_with_a_control_character_is_refused() {
+    let shell = Shell::with_snapshot();
+    for flag in ["--source", "--host"] {
+        let typed = format!("backup data {flag} a\u{1}b");
+        shell.types(&typed).sees(2, "", &format!("error: {flag} has a line break *"));
+    }
 }

@@ -161,7 +161,7 @@ fn a_dry_run_of_a_backup_stores_nothing() {
         0,
         "dry run of data on here: nothing was stored
            1 file, 1 folder, 4 B
-           to store * B (* B new before compression) in * s",
+           * B new, before compression, in * s",
         "",
     );
     assert!(before == shell.objects());
@@ -344,4 +344,25 @@ fn who_stops_reading_ends_nothing_badly() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()), "{line}");
     }
+}
+
+#[test]
+fn a_pattern_written_as_a_full_path_means_what_is_there() {
+    let shell = Shell::new();
+    shell.write("data/build/one", "one\n");
+    shell.write("data/kept", "kept\n");
+    let build = shell.path("data/build");
+    shell.types(&format!("backup data --host here --quiet --exclude {}", build.display())).sees(0, "", "");
+    shell.types("ls latest").sees(0, "kept", "");
+}
+
+#[test]
+fn what_restores_nothing_or_stores_nothing_says_so() {
+    let shell = Shell::with_snapshot();
+    shell.types("restore latest --to out --include nothing-like-it").sees(
+        0,
+        "restored 0 files, 0 B to out in * s",
+        "warning: nothing in the snapshot matches --include",
+    );
+    shell.types("backup --stdin empty --quiet").sees(0, "", "warning: the stream was empty");
 }
