@@ -36,6 +36,15 @@ impl Index {
         verdict
     }
 
+    /// Writes what was added and removed, where nothing more is asked afterwards. That the database proved damaged costs
+    /// what it knew and nothing else: the batch is in the new one.
+    pub fn flush_last(&mut self) -> Result<(), Error> {
+        match self.flush() {
+            Err(Error::Reset) => Ok(()),
+            result => result,
+        }
+    }
+
     /// Empties the index: a new file, no packs, no log.
     pub fn clear(&mut self) -> Result<(), Error> {
         self.forget_pending();
@@ -95,6 +104,7 @@ impl Index {
                 _ => self.degraded = true,
             }
         }
+        self.times_emptied += 1;
         self.packs.reload(&[]);
         self.pending.spare_all();
         self.filter = None;

@@ -90,6 +90,7 @@ pub struct Index {
     filter: Option<Filter>,
     directories: Directories,
     degraded: bool,
+    times_emptied: u32,
 }
 
 impl Index {
@@ -118,7 +119,14 @@ impl Index {
             filter: None,
             directories: Directories::default(),
             degraded,
+            times_emptied: 0,
         })
+    }
+
+    /// How often the database proved damaged and was emptied. Who fills the index from more than one call looks
+    /// whether this changed on the way: what came before is gone then.
+    pub fn times_emptied(&self) -> u32 {
+        self.times_emptied
     }
 
     /// Whether the file could not be used, so that what is learnt now is forgotten at the end.
@@ -183,7 +191,7 @@ impl Index {
             return Err(wrong(Reject::Foreign));
         }
         if self.pending.is_full_with(directory.chunks.len(), header.len()) {
-            self.flush()?;
+            self.flush_last()?;
         }
         let chunks = directory.chunks.len() as u32;
         let header_hash = store::header_hash(header);
@@ -221,7 +229,7 @@ impl Index {
     pub fn put_log_entry(&mut self, seq: u64, entry: &[u8]) -> Result<(), Error> {
         self.pending.put_log_entry(seq, entry);
         if self.pending.is_full_with(0, 0) {
-            self.flush()?;
+            self.flush_last()?;
         }
         Ok(())
     }

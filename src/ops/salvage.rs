@@ -94,7 +94,7 @@ pub fn run(repo: &Repository, now: Time, observer: &dyn Observer) -> Result<Repo
             Err(error) => return Err(error),
         }
     }
-    repo.index().flush()?;
+    repo.index().flush_last()?;
     Ok(report)
 }
 

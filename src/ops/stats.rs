@@ -96,7 +96,7 @@ pub fn repository(repo: &Repository) -> Result<Sizes, Error> {
         }
     }
     let mut index = repo.index();
-    index.flush().map_err(RepoError::from)?;
+    index.flush_last().map_err(RepoError::from)?;
     sizes.index_bytes = index.stats().file_bytes;
     Ok(sizes)
 }

@@ -72,6 +72,18 @@ impl Catalog {
     /// Lists all packs, reads the directories of those that the index does not know, and drops from the index what
     /// is gone.
     pub fn survey(repo: &Repository) -> Result<Self, Error> {
+        for _ in 0..MENDS_MAX {
+            let emptied_before = repo.index().times_emptied();
+            let catalog = Self::survey_once(repo)?;
+            // The packs learnt before the index proved damaged are not in it any more.
+            if repo.index().times_emptied() == emptied_before {
+                return Ok(catalog);
+            }
+        }
+        Self::survey_once(repo)
+    }
+
+    fn survey_once(repo: &Repository) -> Result<Self, Error> {
         let state = repo.state();
         let listed = Self::list(repo)?;
         let mut distrusted = repo.distrusted();
@@ -125,7 +137,7 @@ impl Catalog {
         }
         match read_header(repo, id, info.bytes) {
             Ok(front) => Ok(front.body_bytes == body_bytes),
-            Err(error) if error.is_damage() => Ok(false),
+            Err(error) if is_of_one_pack(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -151,9 +163,8 @@ impl Catalog {
             Ok(front) => {
                 repo.index().add_pack(id, front.body_bytes, &front.header, Arc::new(front.directory))?;
             }
-            // What no entry names may be what a killed run left: no fault. One pack that cannot be read, for whatever
-            // reason, must not keep anyone from the others.
-            Err(error) if error.is_damage() || matches!(error, Error::Storage(_)) => {
+            // What no entry names may be what a killed run left: no fault.
+            Err(error) if is_of_one_pack(&error) => {
                 if matches!(state.fate(&id), Some(Fate::Live)) {
                     self.faults.push((id, error.to_string()));
                 }
@@ -191,6 +202,12 @@ pub fn ask<T>(repo: &Repository, question: &mut dyn FnMut(&mut Index) -> Result<
         }
     }
     Ok(question(&mut repo.index())?)
+}
+
+/// Whether an error at the front of a pack concerns that pack alone. One that cannot be read, for whatever reason, must
+/// not keep anyone from the others.
+fn is_of_one_pack(error: &Error) -> bool {
+    error.is_damage() || matches!(error, Error::Storage(_))
 }
 
 /// Fetches a pack's header again.

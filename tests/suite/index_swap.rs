@@ -4,7 +4,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::slice::from_ref;
 
 use larder::repo::catalog::Catalog;
 use larder::repo::error::Error;
@@ -117,7 +116,8 @@ fn every_command_does_the_same_whatever_became_of_the_index() {
     }
 }
 
-/// Whichever page of the database is lost, and whatever is being done when that shows.
+/// Whichever page of the database is lost, and whatever is being done when that shows: with some pages only at the end,
+/// when what was learnt is written. A prune that had done its work then said that it had failed.
 #[test]
 fn every_command_does_the_same_whichever_page_of_the_index_is_lost() {
     let made = damage_samples::rich();
@@ -125,8 +125,7 @@ fn every_command_does_the_same_whichever_page_of_the_index_is_lost() {
     warm(&made.image, caches.path());
     let pages = fs::metadata(cache_of(caches.path()).join("index.sqlite")).unwrap().len() / 4096;
     for page in 0..pages {
-        let command = &COMMANDS[page as usize % COMMANDS.len()];
-        for command in if std::env::var_os("LARDER_TEST_ALL").is_some() { COMMANDS } else { from_ref(command) } {
+        for command in COMMANDS {
             let caches = scratch();
             warm(&made.image, caches.path());
             let index = cache_of(caches.path()).join("index.sqlite");

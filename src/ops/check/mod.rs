@@ -98,9 +98,9 @@ pub fn run(repo: &Repository, depth: Depth, threads: usize, observer: &dyn Obser
     structure::lost_snapshots(repo, &state, &mut report.notes);
     observer.event(Event::Phase { name: "checking snapshots", total: None });
     structure::snapshots(repo, &state, &counting, &mut findings, &mut report)?;
-    repo.index().flush()?;
     report.problems_total = findings.total();
     report.problems = touched::attribute(repo, &state, &counting, findings);
+    repo.index().flush_last()?;
     Ok(report)
 }
 

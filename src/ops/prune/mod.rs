@@ -103,7 +103,7 @@ pub fn run(
     observer.event(Event::Phase { name: "finding what is used", total: None });
     let mut session = Session::begin(repo, options)?;
     let mut report = Report { plan: session.plan(now())?, ..Report::default() };
-    report.notes.extend(session.catalog.faults.iter().map(|(pack, what)| format!("pack {pack} is {what}")));
+    report.notes.extend(session.catalog.faults.iter().map(|(pack, what)| format!("pack {pack}: {what}")));
     report.notes.extend(runs::tell_lost(&report.plan.lost));
     // What frees space comes first: repacking may need it.
     apply::delete_swept(repo, &mut report)?;
@@ -119,7 +119,7 @@ pub fn run(
         }
     }
     report.notes.append(&mut session.copies.notes);
-    repo.index().flush().map_err(RepoError::from)?;
+    repo.index().flush_last().map_err(RepoError::from)?;
     Ok(report)
 }
 
