@@ -1,7 +1,7 @@
 //! Entries and listings that nobody walked.
 
 use larder::format::content::Content;
-use larder::format::listing::{Entry, Node, Owner};
+use larder::format::listing::{Entry, Node};
 use larder::format::record::{Counts, ListingRoot, Record};
 use larder::repo::Repository;
 use larder::repo::catalog::Catalog;
@@ -14,18 +14,11 @@ use crate::support::NOW;
 pub fn file(path: String, bytes: u64, content: Content) -> Entry {
     let long_ago = larder::format::Time { seconds: NOW.seconds - 1_000_000, nanos: 1 };
     Entry {
-        path: path.into_bytes(),
-        node: Node::File { bytes, content, extents: None },
-        mode: 0o644,
-        owner: Owner::default(),
         mtime: long_ago,
         ctime: long_ago,
         inode: 7,
         device: 1,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(path.into_bytes(), Node::File { bytes, content, extents: None }, 0o644)
     }
 }
 

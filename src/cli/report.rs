@@ -27,6 +27,8 @@ use crate::cli::output::escaped;
 const NAMED_MAX: usize = 20;
 
 const DAMAGED: &str = "larder check says what is damaged and which snapshots it touches";
+const PRUNED: &str = "run the backup again, and give larder prune a --grace longer than it takes; \
+                      nothing stored before is affected";
 const WHICH: &str = "larder snapshots lists them; give at least 4 digits of an id, latest, or SOURCE@latest";
 const STAYS: &str = "make a newer snapshot first: the newest complete one of a source always stays";
 
@@ -233,14 +235,8 @@ impl From<backup::Error> for Failure {
                 Self::usage(message).hint("give a folder above them instead of each path, or shorter names")
             }
             backup::Error::Tags(error) => error.into(),
-            backup::Error::Lost => Self::new(Exit::Failed, message).hint(
-                "run the backup again, and give larder prune a --grace longer than it takes; \
-                 nothing stored before is affected",
-            ),
-            backup::Error::Starved { .. } => Self::new(Exit::Refused, message).hint(
-                "run the backup again, and give larder prune a --grace longer than it takes; \
-                 nothing stored before is affected",
-            ),
+            backup::Error::Lost => Self::new(Exit::Failed, message).hint(PRUNED),
+            backup::Error::Starved { .. } => Self::new(Exit::Refused, message).hint(PRUNED),
             backup::Error::Calendar(error) => error.into(),
         }
     }

@@ -125,6 +125,26 @@ pub struct Entry {
     pub unstable: bool,
 }
 
+impl Entry {
+    /// An entry of which no more is known.
+    pub fn new(path: impl Into<Vec<u8>>, node: Node, mode: u32) -> Self {
+        Self {
+            path: path.into(),
+            node,
+            mode,
+            owner: Owner::default(),
+            mtime: Time::default(),
+            ctime: Time::default(),
+            inode: 0,
+            device: 0,
+            links: 1,
+            xattrs: Vec::new(),
+            stamp: Vec::new(),
+            unstable: false,
+        }
+    }
+}
+
 /// Orders paths component by component: a folder comes directly before what is in it.
 pub fn compare_paths(a: &[u8], b: &[u8]) -> Ordering {
     // No name contains NUL or `/`, so the separator, ordered below every byte of a name, does it.

@@ -1,7 +1,6 @@
 use super::*;
-use crate::format::Time;
 use crate::format::content::Content;
-use crate::format::listing::{Owner, compare_paths};
+use crate::format::listing::compare_paths;
 use crate::ops::sample::Sample;
 use crate::repo::catalog::Catalog;
 use crate::repo::pages::ListingWriter;
@@ -13,20 +12,7 @@ pub fn entry(path: &str, mode: u32) -> Entry {
         true => Node::Directory,
         false => Node::File { bytes: 0, content: Content::EMPTY, extents: None },
     };
-    Entry {
-        path: path.trim_end_matches('/').as_bytes().to_vec(),
-        node,
-        mode,
-        owner: Owner::default(),
-        mtime: Time::default(),
-        ctime: Time::default(),
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
-    }
+    Entry::new(path.trim_end_matches('/').as_bytes().to_vec(), node, mode)
 }
 
 pub fn listing(repo: &Repository, mut entries: Vec<Entry>) -> ListingRoot {

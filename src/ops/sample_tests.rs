@@ -7,7 +7,7 @@ use crate::chunking::Sizes;
 use crate::crypto::secret::Secret;
 use crate::crypto::slot::Stretch;
 use crate::format::content::ChunkRef;
-use crate::format::listing::{Entry, Node, Owner};
+use crate::format::listing::{Entry, Node};
 use crate::format::log::{Action, TagAction, TagChange};
 use crate::format::objects::WeekStart;
 use crate::format::record::{Counts, Record};
@@ -205,18 +205,9 @@ pub fn store_as(
 
 fn file(name: &str, bytes: u64, content: crate::format::content::Content) -> Entry {
     Entry {
-        path: name.as_bytes().to_vec(),
-        node: Node::File { bytes, content, extents: None },
-        mode: 0o644,
-        owner: Owner::default(),
         mtime: day(0),
         ctime: day(0),
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(name.as_bytes().to_vec(), Node::File { bytes, content, extents: None }, 0o644)
     }
 }
 

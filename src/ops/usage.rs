@@ -107,7 +107,7 @@ fn measure_once<'r>(
         visited: HashSet::new(),
         records: HashMap::new(),
         found: HashMap::new(),
-        distrusted: repo.distrusted(),
+        distrusted: catalog.distrusted.clone(),
     };
     usage.visit(state, which)?;
     Ok(usage)

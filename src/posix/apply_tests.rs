@@ -11,18 +11,11 @@ use crate::posix::xattrs;
 
 fn entry(node: Node) -> Entry {
     Entry {
-        path: b"some/path".to_vec(),
-        node,
-        mode: 0o640,
         owner: Owner { uid: 0, gid: 0, user: Arc::from(&b""[..]), group: Arc::from(&b""[..]) },
         mtime: Time { seconds: 1_000_000_000, nanos: 123_456_789 },
-        ctime: Time::default(),
         inode: 1,
         device: 1,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(b"some/path".to_vec(), node, 0o640)
     }
 }
 

@@ -150,18 +150,13 @@ fn target(folder: impl AsFd, name: &[u8]) -> io::Result<Vec<u8>> {
 /// An entry without content, extended attributes and extents.
 pub fn entry(path: Vec<u8>, node: Node, status: &Status, owners: &OwnerNames) -> Entry {
     Entry {
-        path,
-        node,
-        mode: status.mode,
         owner: owners.owner(status.uid, status.gid),
         mtime: status.mtime,
         ctime: status.ctime,
         inode: status.identity.inode,
         device: status.identity.device,
         links: status.links,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(path, node, status.mode)
     }
 }
 

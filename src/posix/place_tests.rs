@@ -6,26 +6,13 @@ use std::path::Path;
 use super::{TempNames, create_file_temp, finish_file, hard_link, make_node, reopen_file_temp};
 use crate::format::Time;
 use crate::format::content::Content;
-use crate::format::listing::{Entry, Node, Owner};
+use crate::format::listing::{Entry, Node};
 use crate::posix::apply::{ApplyOptions, Existing, Owners, Warning};
 use crate::posix::beneath::Root;
 use crate::posix::capture::{Identity, status_of};
 
 fn entry(path: &str, node: Node) -> Entry {
-    Entry {
-        path: path.into(),
-        node,
-        mode: 0o604,
-        owner: Owner::default(),
-        mtime: Time { seconds: 5, nanos: 6 },
-        ctime: Time::default(),
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
-    }
+    Entry { mtime: Time { seconds: 5, nanos: 6 }, ..Entry::new(path, node, 0o604) }
 }
 
 fn place(folder: &Path, name: &str, text: &str, existing: Existing) -> std::io::Result<Vec<Warning>> {

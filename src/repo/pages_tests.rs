@@ -6,7 +6,7 @@ use crate::chunking::Sizes;
 use crate::crypto::secret::Secret;
 use crate::crypto::slot::Stretch;
 use crate::format::Time;
-use crate::format::listing::{Node, Owner};
+use crate::format::listing::Node;
 use crate::format::objects::WeekStart;
 use crate::repo::listing::{Entries, PageReader};
 use crate::repo::open::{NewRepository, create, open};
@@ -52,20 +52,7 @@ fn repository() -> Repository {
 }
 
 fn entry(path: Vec<u8>) -> Entry {
-    Entry {
-        path,
-        node: Node::Directory,
-        mode: 0o755,
-        owner: Owner::default(),
-        mtime: Time::default(),
-        ctime: Time::default(),
-        inode: 1,
-        device: 1,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
-    }
+    Entry { inode: 1, device: 1, ..Entry::new(path, Node::Directory, 0o755) }
 }
 
 /// A path of nearly 64 KiB; two of them share nothing but their first name.

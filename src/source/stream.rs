@@ -58,18 +58,10 @@ pub fn check_name(name: &[u8]) -> Result<(), Error> {
 /// The entry of a stream whose length nobody knows yet.
 pub fn stream_entry(name: &[u8], owner: &Owner, time: Time) -> Entry {
     Entry {
-        path: name.to_vec(),
-        node: Node::File { bytes: 0, content: Bytes::EMPTY, extents: None },
-        mode: MODE,
         owner: owner.clone(),
         mtime: time,
         ctime: time,
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(name.to_vec(), Node::File { bytes: 0, content: Bytes::EMPTY, extents: None }, MODE)
     }
 }
 

@@ -123,6 +123,7 @@ fn check(source: &Source, layers: &Layers) -> Vec<String> {
     let in_tests = source.path.ends_with("_tests.rs");
     let mut broken = no_unsafe(&tokens);
     if !in_tests {
+        broken.extend(no_unwrap(&tokens));
         broken.extend(quarantine(&source.path, &tokens));
         broken.extend(too_long(&tokens));
     }
@@ -142,6 +143,12 @@ fn sequences<'a>(tokens: &'a [Token<'_>], wanted: &'a [&str]) -> impl Iterator<I
     windows
         .filter(move |window| window.iter().zip(wanted).all(|(token, text)| token.text == *text))
         .map(|found| found[0].line)
+}
+
+/// Tests may, in the files `*_tests.rs`.
+fn no_unwrap(tokens: &[Token<'_>]) -> Vec<Broken> {
+    let rule = "what cannot be is an error of its own, or says why with `expect`";
+    sequences(tokens, &[".", "unwrap", "("]).map(|line| (line, rule.to_owned())).collect()
 }
 
 fn no_unsafe(tokens: &[Token<'_>]) -> Vec<Broken> {

@@ -66,15 +66,22 @@ fn the_reader_restores_what_the_program_stored() {
     assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 1, "the first snapshot was forgotten");
 }
 
-/// Objects that are no entries: one without a number that an entry can have, one far beyond the newest entry, one near.
-#[test]
-fn the_reader_passes_over_what_lies_beyond_the_log() {
+/// A snapshot of a tree of one file.
+fn small_repository() -> (tempfile::TempDir, Made) {
     let scratch = tempfile::tempdir().expect("a folder");
     let at = |name: &str| scratch.path().join(name);
     fs::create_dir(at("tree")).expect("a folder");
     fs::write(at("tree/a"), "a").expect("a file");
     let made = make_repository(&at("repository"));
     back_up(&made.repo, &at("tree"));
+    (scratch, made)
+}
+
+/// Objects that are no entries: one without a number that an entry can have, one far beyond the newest entry, one near.
+#[test]
+fn the_reader_passes_over_what_lies_beyond_the_log() {
+    let (scratch, _made) = small_repository();
+    let at = |name: &str| scratch.path().join(name);
     fs::write(at("key"), hex::encode(KEY)).expect("a key file");
     let key = at("key");
     let list = || read(&[&at("repository"), "--key-file".as_ref(), &key, "list".as_ref()]);
@@ -95,12 +102,8 @@ fn the_reader_passes_over_what_lies_beyond_the_log() {
 
 #[test]
 fn the_reader_names_damage_and_restores_the_rest() {
-    let scratch = tempfile::tempdir().expect("a folder");
+    let (scratch, made) = small_repository();
     let at = |name: &str| scratch.path().join(name);
-    fs::create_dir(at("tree")).expect("a folder");
-    fs::write(at("tree/a"), "a").expect("a file");
-    let made = make_repository(&at("repository"));
-    back_up(&made.repo, &at("tree"));
     fs::write(at("tree/b"), "b").expect("a file");
     fs::write(at("key"), hex::encode(KEY)).expect("a key file");
     back_up(&made.repo, &at("tree"));

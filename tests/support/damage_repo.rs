@@ -16,7 +16,7 @@ use larder::crypto::keys::RootKey;
 use larder::crypto::secret::Secret;
 use larder::crypto::slot::Stretch;
 use larder::format::content::Content as Contents;
-use larder::format::listing::{Entry, Node, Owner, compare_paths};
+use larder::format::listing::{Entry, Node, compare_paths};
 use larder::format::log::{Action, TagAction, TagChange};
 use larder::format::objects::WeekStart;
 use larder::format::record::ListingRoot;
@@ -127,20 +127,7 @@ pub fn entry(path: &[u8], leaf: &Leaf) -> Entry {
         Leaf::Other(_) => (Node::Fifo, 3),
     };
     let long_ago = Time { seconds: 1_700_000_000, nanos: 123_456_789 };
-    Entry {
-        path: path.to_vec(),
-        node,
-        mode: 0o755,
-        owner: Owner::default(),
-        mtime: long_ago,
-        ctime: long_ago,
-        inode,
-        device: 1,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
-    }
+    Entry { mtime: long_ago, ctime: long_ago, inode, device: 1, ..Entry::new(path.to_vec(), node, 0o755) }
 }
 
 struct Bytes {

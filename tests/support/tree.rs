@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use larder::format::Time;
 use larder::format::content::Content as Bytes;
-use larder::format::listing::{Entry, Node, Owner, compare_paths};
+use larder::format::listing::{Entry, Node, compare_paths};
 use larder::source::{Candidate, Content, Error, Found, NoContent, Problem, Reader, Source, Verdict};
 
 /// Files and links by path; the folders between them go without saying.
@@ -144,20 +144,7 @@ fn folder_candidate(path: &str) -> Candidate {
 
 fn entry(path: &str, node: Node, mode: u32, mtime: i64) -> Entry {
     let time = Time { seconds: mtime, nanos: 0 };
-    Entry {
-        path: path.as_bytes().to_vec(),
-        node,
-        mode,
-        owner: Owner::default(),
-        mtime: time,
-        ctime: time,
-        inode: 7,
-        device: 1,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
-    }
+    Entry { mtime: time, ctime: time, inode: 7, device: 1, ..Entry::new(path.as_bytes().to_vec(), node, mode) }
 }
 
 struct Held {

@@ -1,23 +1,15 @@
 use super::*;
 use crate::format::content::Content;
-use crate::format::listing::Owner;
 
 const SINCE: Time = Time { seconds: 1000, nanos: 0 };
 
 fn file() -> Entry {
     Entry {
-        path: b"a".to_vec(),
-        node: Node::File { bytes: 5, content: Content::EMPTY, extents: None },
-        mode: 0o644,
-        owner: Owner::default(),
         mtime: Time { seconds: 500, nanos: 7 },
         ctime: Time { seconds: 600, nanos: 8 },
         inode: 42,
         device: 1,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(b"a".to_vec(), Node::File { bytes: 5, content: Content::EMPTY, extents: None }, 0o644)
     }
 }
 

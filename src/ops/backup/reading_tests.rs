@@ -9,7 +9,6 @@ use crate::crypto::keys::RootKey;
 use crate::crypto::secret::Secret;
 use crate::format::Time;
 use crate::format::content::Content as Chunks;
-use crate::format::listing::Owner;
 
 /// Gives its bytes in reads of its own liking, as pipes and network file systems do.
 struct Fickle {
@@ -33,18 +32,9 @@ impl Content for Fickle {
 fn entry(bytes: u64) -> Entry {
     let time = Time::default();
     Entry {
-        path: b"stream".to_vec(),
-        node: Node::File { bytes, content: Chunks::EMPTY, extents: None },
-        mode: 0o600,
-        owner: Owner::default(),
         mtime: time,
         ctime: time,
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
+        ..Entry::new(b"stream".to_vec(), Node::File { bytes, content: Chunks::EMPTY, extents: None }, 0o600)
     }
 }
 

@@ -4,6 +4,7 @@
 //! of a large snapshot costs one pass, and a large restore costs no memory.
 
 use crate::ops::restore::select::Step;
+use crate::ops::restore::window::weight;
 
 /// What a step costs beside its path and attributes.
 const STEP_BYTES: usize = 512;
@@ -25,10 +26,7 @@ impl Later {
     /// Keeps a step.
     pub fn keep(&mut self, step: Step) {
         let bytes = match &step {
-            Step::Entry(chosen) | Step::Leave(chosen) => {
-                let xattrs: usize = chosen.entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-                STEP_BYTES + chosen.entry.path.len() + xattrs + chosen.entry.stamp.len()
-            }
+            Step::Entry(chosen) | Step::Leave(chosen) => STEP_BYTES + weight(&chosen.entry),
             Step::Astray(_) | Step::Damaged(_) => return,
         };
         match self.bytes_left.checked_sub(bytes) {

@@ -4,9 +4,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::format::content::Content;
-use crate::format::listing::{Entry, Node, Owner};
+use crate::format::listing::{Entry, Node};
+use crate::format::objects;
 use crate::format::record::ListingRoot;
-use crate::format::{Time, objects};
 use crate::ops::restore::bench::{Bench, SMALL, nasty, noise, options, sound, tree};
 use crate::ops::restore::window::Limits;
 use crate::ops::restore::{Error, Existing, Mode, Options, Verify, run_within};
@@ -155,20 +155,7 @@ fn listing(repo: &Repository, entries: Vec<(&str, Node)>) -> ListingRoot {
     let mut writer = Writer::new(repo, &catalog, 1, WriteMode::Store).unwrap();
     let mut listing = ListingWriter::new();
     for (path, node) in entries {
-        let entry = Entry {
-            path: path.into(),
-            node,
-            mode: 0o644,
-            owner: Owner::default(),
-            mtime: Time::default(),
-            ctime: Time::default(),
-            inode: 1,
-            device: 1,
-            links: 1,
-            xattrs: Vec::new(),
-            stamp: Vec::new(),
-            unstable: false,
-        };
+        let entry = Entry { inode: 1, device: 1, ..Entry::new(path, node, 0o644) };
         listing.push(repo, &mut writer, &entry).unwrap();
     }
     let root = listing.finish(&mut writer).unwrap();

@@ -19,14 +19,11 @@ use crate::ops::restore::locate::{Locator, NOWHERE};
 use crate::ops::restore::marks::{Mark, Marks};
 use crate::ops::restore::report::Action;
 use crate::ops::restore::select::{Chosen, Step, Steps};
-use crate::ops::restore::window::{Ends, FileSlot, FileState, Link, Placement, Window};
+use crate::ops::restore::window::{Ends, FileSlot, FileState, Link, Placement, Window, weight};
 use crate::ops::restore::{Context, Error, Existing, Mode, is_fatal};
 use crate::posix::beneath::Made;
 use crate::posix::capture::{Kind, status_at};
 use crate::repo::listing::Chunks;
-
-/// What a placement or a file costs besides the bytes of its paths is counted by number. An extent costs this.
-const EXTENT_BYTES: usize = 24;
 
 /// A plan under way.
 pub struct Planner<'c> {
@@ -363,14 +360,4 @@ impl<'c> Planner<'c> {
 fn placement(chunk: &ChunkRef, content_at: u64, file: usize) -> Placement {
     let ChunkRef { id, bytes } = *chunk;
     Placement { id, content_at, pack: NOWHERE, block: 0, offset: 0, bytes, file: file as u32 }
-}
-
-/// What an entry costs besides its place in a window.
-fn weight(entry: &Entry) -> usize {
-    let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let extents = match &entry.node {
-        Node::File { extents: Some(extents), .. } => extents.len() * EXTENT_BYTES * 2,
-        _ => 0,
-    };
-    entry.path.len() + xattrs + extents + entry.stamp.len()
 }

@@ -7,8 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::format::Time;
-use crate::format::listing::{Entry, Node, Owner};
+use crate::format::listing::{Entry, Node};
 use crate::format::record::ListingRoot;
 use crate::repo::Repository;
 use crate::repo::error::Error as RepoError;
@@ -244,20 +243,7 @@ fn folder_of(path: &[u8]) -> Option<&[u8]> {
 }
 
 fn implied_folder(path: &[u8]) -> Entry {
-    Entry {
-        path: path.to_vec(),
-        node: Node::Directory,
-        mode: 0o700,
-        owner: Owner::default(),
-        mtime: Time::default(),
-        ctime: Time::default(),
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        stamp: Vec::new(),
-        unstable: false,
-    }
+    Entry::new(path.to_vec(), Node::Directory, 0o700)
 }
 
 #[cfg(test)]

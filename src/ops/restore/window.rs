@@ -5,11 +5,14 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::format::listing::Entry;
+use crate::format::listing::{Entry, Node};
 use crate::id::ChunkId;
 use crate::index::{Location, PackNumber};
 use crate::ops::restore::layout::Layout;
 use crate::posix::capture::Identity;
+
+/// What a placement or a file costs besides the bytes of its paths is counted by number. An extent costs this.
+const EXTENT_BYTES: usize = 24;
 
 /// What may be held at a time.
 #[derive(Debug)]
@@ -228,4 +231,14 @@ impl Window {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.links.is_empty()
     }
+}
+
+/// What an entry costs besides its place in a window.
+pub fn weight(entry: &Entry) -> usize {
+    let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let extents = match &entry.node {
+        Node::File { extents: Some(extents), .. } => extents.len() * EXTENT_BYTES * 2,
+        _ => 0,
+    };
+    entry.path.len() + xattrs + extents + entry.stamp.len()
 }
