@@ -53,15 +53,45 @@ pub enum Stored {
     New,
 }
 
-/// Stores chunks. Dropping it without [`Writer::drain`] leaves whole packs behind at most.
+/// Stores chunks. Dropping it without [`Writer::drain`] leaves whole packs behind at most, and no thread: whoever tries
+/// again is not disturbed by what went wrong before.
 pub struct Writer {
     shared: Arc<Shared>,
     mode: Mode,
     builders: [Builder; 3],
-    jobs: Option<Sender<Job>>,
-    shelf: Option<Sender<FinishedPack>>,
-    threads: Vec<JoinHandle<()>>,
+    // In this order: the keeper goes on until the last sealer has ended.
+    sealers: Workers<Job>,
+    keeper: Workers<FinishedPack>,
     new_raw_bytes: u64,
+}
+
+/// Threads that end when nothing more comes down their queue. To drop them is to wait for that.
+struct Workers<T> {
+    queue: Option<Sender<T>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T> Workers<T> {
+    fn send(&self, job: T) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.send(job).is_ok())
+    }
+
+    /// Waits until all that was sent is done.
+    fn finish(mut self) -> Result<(), Error> {
+        if self.join() == 0 { Ok(()) } else { Err(Error::Worker) }
+    }
+
+    /// How many threads died.
+    fn join(&mut self) -> usize {
+        drop(self.queue.take());
+        self.threads.drain(..).filter_map(|thread| thread.join().err()).count()
+    }
+}
+
+impl<T> Drop for Workers<T> {
+    fn drop(&mut self) {
+        self.join();
+    }
 }
 
 #[derive(Default)]
@@ -88,18 +118,17 @@ impl Writer {
             stored_bytes: AtomicU64::new(0),
             failure: Mutex::default(),
         });
-        let threads_wanted = threads.max(1);
         let (jobs, queue) = bounded::<Job>(1);
         let (shelf, packs) = bounded::<FinishedPack>(1);
-        let mut threads = Vec::new();
-        for _ in 0..threads_wanted {
+        let sealer = || {
             let (shared, queue, shelf) = (shared.clone(), queue.clone(), shelf.clone());
-            threads.push(std::thread::spawn(move || shared.seal_all(&queue, &shelf)));
-        }
-        let keeper = shared.clone();
-        threads.push(std::thread::spawn(move || keeper.store_all(&packs)));
-        let builders = Default::default();
-        Ok(Self { shared, mode, builders, jobs: Some(jobs), shelf: Some(shelf), threads, new_raw_bytes: 0 })
+            std::thread::spawn(move || shared.seal_all(&queue, &shelf))
+        };
+        let sealers = Workers { queue: Some(jobs), threads: (0..threads.max(1)).map(|_| sealer()).collect() };
+        let storing = shared.clone();
+        let keeper = std::thread::spawn(move || storing.store_all(&packs));
+        let keeper = Workers { queue: Some(shelf), threads: vec![keeper] };
+        Ok(Self { shared, mode, builders: Default::default(), sealers, keeper, new_raw_bytes: 0 })
     }
 
     /// Stores a chunk of file content, unless it is stored already.
@@ -190,8 +219,7 @@ impl Writer {
     }
 
     fn send(&mut self, job: Job) -> Result<(), Error> {
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        if sent { self.shared.check() } else { Err(self.shared.take_failure()) }
+        if self.sealers.send(job) { self.shared.check() } else { Err(self.shared.take_failure()) }
     }
 
     /// Waits until everything put so far is sealed. What is left is the record.
@@ -199,24 +227,16 @@ impl Writer {
         for builder in 0..self.builders.len() {
             self.dispatch(builder)?;
         }
-        drop(self.jobs.take());
-        let keeper = self.threads.pop();
-        let died = self.threads.drain(..).filter_map(|thread| thread.join().err()).count();
-        if died > 0 {
-            return Err(Error::Worker);
-        }
+        self.sealers.finish()?;
         self.shared.check()?;
-        let shelf = self.shelf.take().ok_or(Error::Worker)?;
-        let new_raw_bytes = self.new_raw_bytes;
-        Ok(Drained { shared: self.shared.clone(), shelf, keeper, new_raw_bytes })
+        Ok(Drained { shared: self.shared, keeper: self.keeper, new_raw_bytes: self.new_raw_bytes })
     }
 }
 
 /// A writer whose blocks are all sealed.
 pub struct Drained {
     shared: Arc<Shared>,
-    shelf: Sender<FinishedPack>,
-    keeper: Option<JoinHandle<()>>,
+    keeper: Workers<FinishedPack>,
     /// Bytes of the chunks that were new.
     pub new_raw_bytes: u64,
 }
@@ -242,7 +262,8 @@ impl Drained {
 
     /// Stores the record as the last block of the tree pack and ends the run: everything is durable afterwards.
     pub fn finish(self, record: Option<&[u8]>) -> Result<Written, Error> {
-        let shared = self.shared;
+        let Self { shared, keeper, .. } = self;
+        let shelf = keeper.queue.clone().ok_or(Error::Worker)?;
         let mut packer = Packer::new()?;
         let mut sealed_record = Vec::new();
         if let Some(record) = record {
@@ -254,20 +275,18 @@ impl Drained {
                 chunks: Vec::new(),
             };
             if let Some(full) = shared.seal_block(&mut packer, Kind::Tree, info, record, Squeeze::Yes)? {
-                shared.finish_pack(full, &self.shelf)?;
+                shared.finish_pack(full, &shelf)?;
             }
             sealed_record = seal_record(&shared.run, record)?;
         }
         let open: Vec<PackCell> = lock(&shared.current).drain().map(|(_, cell)| cell).collect();
         for cell in open {
             if let Some(pack) = lock(&cell).take().filter(|pack| !pack.is_empty()) {
-                shared.finish_pack(pack, &self.shelf)?;
+                shared.finish_pack(pack, &shelf)?;
             }
         }
-        drop(self.shelf);
-        if self.keeper.is_some_and(|keeper| keeper.join().is_err()) {
-            return Err(Error::Worker);
-        }
+        drop(shelf);
+        keeper.finish()?;
         shared.check()?;
         shared.storage.barrier()?;
         // The index is a cache: that it cannot be written is no failure of the run.

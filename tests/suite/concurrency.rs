@@ -13,7 +13,10 @@ use larder::format::listing::Owner;
 use larder::ops::backup::{self, Error as BackupError};
 use larder::ops::tag::Error as TagError;
 use larder::repo::Repository;
+use larder::repo::catalog::Catalog;
+use larder::repo::seal::Squeeze;
 use larder::repo::state::{Fate, State};
+use larder::repo::write::{Mode, Writer};
 use larder::source::stream::StreamSource;
 
 use crate::support::CallKind;
@@ -231,6 +234,23 @@ fn be_killed_before_the_log_entry(test: &TestRepo, name: &str, tree: &Tree) {
     let storage = Crashing::new(test.memory.clone(), Stop::AfterChanges(3));
     let killed = open_in(Arc::new(storage), &Cache::None).unwrap();
     backup(&killed, name, tree, &test.clock).unwrap_err();
+}
+
+/// The threads of a run that had failed were still storing, and held the index open, when the next run began.
+#[test]
+fn a_writer_that_is_given_up_leaves_no_thread_behind() {
+    let test = TestRepo::new();
+    let storage = Arc::new(test.memory.clone());
+    let repo = open_in(storage.clone(), &Cache::None).unwrap();
+    let catalog = Catalog::survey(&repo).unwrap();
+    let handles = Arc::strong_count(&storage);
+    let mut writer = Writer::new(&repo, &catalog, 2, Mode::Store).unwrap();
+    for seed in 0..6 {
+        let chunk = noise(seed, 1 << 20);
+        writer.data(repo.keys().data_id(&chunk), &chunk, Squeeze::Yes).unwrap();
+    }
+    drop(writer);
+    assert_eq!(Arc::strong_count(&storage), handles);
 }
 
 /// A killed run left packs; a writer takes from them while a prune condemns them.
