@@ -84,7 +84,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     for file in &arguments.exclude_file {
         exclude.extend(read_patterns(file)?);
     }
-    let exclude = exclude.into_iter().map(|pattern| from_the_root(pattern, &options.paths)).collect();
+    let exclude = exclude.into_iter().flat_map(|pattern| from_the_root(pattern, &options.paths)).collect();
     let source = source(session, arguments, exclude)?;
     let repo = session.open()?;
     if matches!(session.out.form(), Form::Text) && arguments.paths.is_empty() && arguments.dry_run {
@@ -138,13 +138,20 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
 }
 
 /// A pattern that was written as a full path, as a path from the snapshot's root: with one folder that is not the same.
-fn from_the_root(pattern: String, paths: &[Vec<u8>]) -> String {
-    let [root] = paths else { return pattern };
+/// One that begins with the folder's own name (`data/build` for `data`) means what is below it, too.
+fn from_the_root(pattern: String, paths: &[Vec<u8>]) -> Vec<String> {
+    let [root] = paths else { return vec![pattern] };
     let below = pattern.as_bytes().strip_prefix(root.as_slice()).filter(|rest| rest.len() > 1 && rest[0] == b'/');
-    match below.and_then(|rest| std::str::from_utf8(rest).ok()) {
-        Some(rest) if root.len() > 1 => rest.to_owned(),
-        _ => pattern,
+    if let Some(rest) = below.and_then(|rest| std::str::from_utf8(rest).ok()).filter(|_| root.len() > 1) {
+        return vec![rest.to_owned()];
     }
+    let overlaps = pattern.match_indices('/').filter(|&(at, _)| at > 0 && at + 1 < pattern.len());
+    let overlaps = overlaps.filter(|&(at, _)| {
+        let above = root.strip_suffix(&pattern.as_bytes()[..at]);
+        above.is_some_and(|above| above.ends_with(b"/"))
+    });
+    let rooted: Vec<String> = overlaps.map(|(at, _)| pattern[at..].to_owned()).collect();
+    std::iter::once(pattern).chain(rooted).collect()
 }
 
 /// The name of the series, when none is given: what the paths are called.

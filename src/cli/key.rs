@@ -178,6 +178,7 @@ fn change_password(session: &mut Session, arguments: &Change) -> Outcome {
     // Added before the old one goes: at no time is there none.
     let slot = slots::add(&repo, &root, &new, arguments.kdf.stretch(), &old.label, session::now())?;
     slots::remove(&repo, old.slot, session::now())?;
+    session.out.note(format!("key slot {} with the old password was removed", old.slot));
     session.out.note("who knows the old password and kept a copy of the repository can still open that copy");
     added(session, &repo, slot)
 }

@@ -79,7 +79,7 @@ fn show(session: &mut Session, arguments: &Arguments, report: &Report) -> Result
     let out = &mut session.out;
     out.say(format!("indexed {} in {}", plural(*chunks, "chunk"), plural(*packs, "pack")))?;
     for (pack, what) in faults {
-        out.warning(format!("pack {pack} is {what}"));
+        out.warning(format!("pack {pack}: {what}"));
     }
     if !arguments.salvage {
         return Ok(());

@@ -27,6 +27,8 @@ use crate::cli::output::escaped;
 const NAMED_MAX: usize = 20;
 
 const DAMAGED: &str = "larder check says what is damaged and which snapshots it touches";
+const PACK_LOST: &str = "larder check names the snapshots it touches: put the pack back from a copy of the repository, or \
+                         back up what they hold again and forget them";
 const PRUNED: &str = "run the backup again, and give larder prune a --grace longer than it takes; \
                       nothing stored before is affected";
 const WHICH: &str = "larder snapshots lists them; give at least 4 digits of an id, latest, or SOURCE@latest";
@@ -153,9 +155,8 @@ impl From<repo::error::Error> for Failure {
             Error::NoSlot { .. } => Self::new(Exit::Locked, message)
                 .hint("the recovery key still opens the repository: larder recover --recovery-key"),
             Error::SlotRefused(_) => Self::new(Exit::Failed, message),
-            Error::Damaged { .. } | Error::MissingChunk { .. } | Error::PackLost { .. } => {
-                Self::new(Exit::Damage, message).hint(DAMAGED)
-            }
+            Error::Damaged { .. } | Error::MissingChunk { .. } => Self::new(Exit::Damage, message).hint(DAMAGED),
+            Error::PackLost { .. } => Self::new(Exit::Damage, message).hint(PACK_LOST),
             Error::LogDamaged { .. } => Self::new(Exit::Damage, message)
                 .hint("larder check says more; larder rebuild-index --salvage brings back what can be had"),
             Error::RolledBack { ref memory, .. } => {

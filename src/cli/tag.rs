@@ -48,6 +48,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         })?;
         return Ok(Exit::Done);
     }
+    for tag in &report.not_there {
+        out.note(format!("snapshot {} did not have the tag {}", id.short(), output::escaped(tag.as_bytes())));
+    }
     let back = if report.brought_back { " is back" } else { "" };
     if report.tags.is_empty() {
         out.say(format!("snapshot {} has no tag any more and is forgotten", id.short()))?;

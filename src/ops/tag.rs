@@ -64,6 +64,8 @@ pub struct Report {
     pub brought_back: bool,
     /// Packs that were condemned and are not any more.
     pub rescued: usize,
+    /// What was to be taken and was not there.
+    pub not_there: Vec<String>,
     /// The places that were handed on when the last tag went, and to whom.
     pub handed_on: Vec<(SnapshotId, Vec<String>)>,
 }
@@ -98,6 +100,7 @@ pub fn run(
         let before = state.snapshot(&snapshot).ok_or(RepoError::NoSnapshot(snapshot))?;
         let change = change_of(before, add, remove);
         report = Report::default();
+        report.not_there = remove.iter().filter(|tag| !before.tags.contains(*tag)).cloned().collect();
         if change.add.is_empty() && change.remove.is_empty() {
             return Ok(None);
         }

@@ -99,7 +99,7 @@ pub enum Error {
         reason: String,
     },
     /// A pack that is needed is not in the storage as it should be.
-    #[error("pack {pack} is {problem}")]
+    #[error("pack {pack}: {problem}")]
     PackLost {
         /// The pack.
         pack: PackId,

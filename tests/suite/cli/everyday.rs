@@ -356,6 +356,20 @@ fn a_pattern_written_as_a_full_path_means_what_is_there() {
     shell.types("ls latest").sees(0, "kept", "");
 }
 
+/// `--exclude data/build` once left nothing out, and said nothing, because the snapshot's root is `data` itself.
+#[test]
+fn a_pattern_that_begins_with_the_folders_own_name_means_what_is_below_it() {
+    let shell = Shell::new();
+    shell.write("data/build/one", "one\n");
+    shell.write("data/deep/data/build/two", "two\n");
+    shell.write("data/kept", "kept\n");
+    shell.write("data/ta/build/three", "three\n");
+    shell.types("backup data --host here --quiet --exclude data/build").sees(0, "", "");
+    shell.types("ls latest -R").sees(0, "deep\ndeep/data\nkept\nta\nta/build\nta/build/three", "");
+    shell.types("backup data --host here --quiet --exclude ta/build/").sees(0, "", "");
+    shell.types("ls latest").sees(0, "build\ndeep\nkept\nta", "");
+}
+
 #[test]
 fn what_restores_nothing_or_stores_nothing_says_so() {
     let shell = Shell::with_snapshot();

@@ -22,6 +22,11 @@ fn tags_are_set_and_taken() {
         "snapshot * last, weekly, monthly, yearly, keep, legal",
         "",
     );
+    shell.types(&format!("tag {first} --remove never-set")).sees(
+        0,
+        "snapshot * last, weekly, monthly, yearly, keep, legal",
+        "note: snapshot * did not have the tag never-set",
+    );
     shell.types("tag latest --remove last --remove second").sees(
         1,
         "",

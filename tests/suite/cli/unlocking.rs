@@ -88,7 +88,7 @@ fn keys_are_added_listed_and_removed() {
 #[test]
 fn a_changed_password_opens_and_the_old_one_does_not() {
     let shell = with_password().set("LARDER_NEW_PASSWORD", "second password");
-    shell.types("key change-password").sees(0, "added key slot * (password)", "note: *");
+    shell.types("key change-password").sees(0, "added key slot * (password)", "note: *\nnote: *");
     shell.types("snapshots").sees(12, "", "error: *\n*");
     let shell = shell.set("LARDER_PASSWORD", "second password");
     shell.types("snapshots").sees(0, "", "no snapshots");
