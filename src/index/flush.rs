@@ -36,8 +36,8 @@ impl Index {
         verdict
     }
 
-    /// Writes what was added and removed, where nothing more is asked afterwards. That the database proved damaged costs
-    /// what it knew and nothing else: the batch is in the new one.
+    /// Writes what was added and removed, where that the database proved damaged is no failure: at the end of a run, and
+    /// when a batch is full. What it knew is gone, the batch is in the new one, and [`Index::times_emptied`] tells.
     pub fn flush_last(&mut self) -> Result<(), Error> {
         match self.flush() {
             Err(Error::Reset) => Ok(()),
