@@ -20,8 +20,7 @@ use crate::cli::unlock::{Recovery, recovery_key};
 pub struct Arguments {
     /// The recovery key; without one it comes from LARDER_RECOVERY_KEY or is asked for, which keeps it out of the
     /// list of processes
-    #[arg(long, value_name = "KEY", num_args = 0..=1)]
-    #[arg(conflicts_with = "recovery_file", required_unless_present = "recovery_file")]
+    #[arg(long, value_name = "KEY", num_args = 0..=1, conflicts_with = "recovery_file")]
     recovery_key: Option<Option<String>>,
     /// Read the recovery key from this file, as `larder init --recovery-file` wrote it
     #[arg(long, value_name = "FILE")]

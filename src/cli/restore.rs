@@ -54,7 +54,7 @@ enum How {
     Keep,
     /// Replace files
     Replace,
-    /// Replace only what differs
+    /// Replace only what differs: in length or time, with --verify in content
     Changed,
 }
 

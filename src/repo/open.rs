@@ -158,7 +158,7 @@ impl Unchecked {
 fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), Error> {
     let mut found: Vec<Unchecked> = Vec::new();
     let mut oddities = Vec::new();
-    let mut damage = None;
+    let (mut damage, mut refused) = (None, None);
     for name in CONFIGS {
         match read_config_copy(storage, name) {
             Ok(copy) => match found.first() {
@@ -180,10 +180,14 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
                     damage = Some(error);
                 }
             }
-            Err(error) => return Err(error),
+            // One copy that cannot be read is what the other is for.
+            Err(error) => {
+                oddities.push(error.to_string());
+                refused.get_or_insert(error);
+            }
         }
     }
-    if found.is_empty() { Err(damage.unwrap_or(Error::NotARepository)) } else { Ok((found, oddities)) }
+    if found.is_empty() { Err(refused.or(damage).unwrap_or(Error::NotARepository)) } else { Ok((found, oddities)) }
 }
 
 /// Reads both copies of an open repository's config again, and says what is wrong with them.

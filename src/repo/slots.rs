@@ -154,7 +154,7 @@ pub fn read_slots(storage: &dyn Storage, repository: RepositoryId) -> Result<Slo
 
 /// Reads both copies of a slot: what can be used, both if they differ, and what is wrong with them.
 fn read_slot(storage: &dyn Storage, repository: RepositoryId, id: SlotId) -> Result<(Vec<Slot>, Vec<String>), Error> {
-    let (mut slots, mut oddities) = (Vec::<Slot>::new(), Vec::new());
+    let (mut slots, mut oddities, mut refused) = (Vec::<Slot>::new(), Vec::new(), None);
     for name in objects::slot_names(&id) {
         match read_copy(storage, repository, id, &name) {
             // Either may be the damaged one: both are tried.
@@ -164,11 +164,16 @@ fn read_slot(storage: &dyn Storage, repository: RepositoryId, id: SlotId) -> Res
             }
             Ok(slot) if slots.is_empty() => slots.push(slot),
             Ok(_) => {}
-            Err(error) if error.is_damage() => oddities.push(error.to_string()),
-            Err(error) => return Err(error),
+            Err(error) => {
+                oddities.push(error.to_string());
+                refused = refused.or(Some(error).filter(|error| !error.is_damage()));
+            }
         }
     }
-    Ok((slots, oddities))
+    match refused.filter(|_| slots.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok((slots, oddities)),
+    }
 }
 
 fn read_copy(storage: &dyn Storage, repository: RepositoryId, id: SlotId, name: &str) -> Result<Slot, Error> {

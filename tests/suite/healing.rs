@@ -62,6 +62,54 @@ fn what_a_check_found_damaged_is_stored_again_while_the_source_has_it() {
     assert!(!quiet.err.contains("damaged"), "{quiet:?}");
 }
 
+fn flip_first_byte(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[0] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// The same for damage at the front, which a check sees without reading any data.
+#[test]
+fn a_pack_whose_front_is_damaged_is_stored_again_and_pruned_once_nothing_needs_it() {
+    let larder = Larder::new();
+    day(&larder, 1);
+    flip_first_byte(&packs(&larder).pop().unwrap());
+    assert_eq!(larder.run(&["check"]).code, Some(4));
+    let again = larder.ok(&["backup", text(&larder.path("source")), "--source", "data"]);
+    assert!(again.err.contains("a check found it damaged"), "{again:?}");
+    fs::remove_dir_all(larder.path("cache")).unwrap();
+    assert_eq!(restored(&larder, "healed"), Some(0));
+    assert_eq!(day_in(&larder.path("healed"), FILES, BYTES), 1);
+    larder.ok(&["prune", "--grace", "0s"]);
+    larder.ok(&["check", "--read-data"]);
+    assert_eq!(restored(&larder, "pruned"), Some(0));
+    assert_eq!(day_in(&larder.path("pruned"), FILES, BYTES), 1);
+}
+
+/// Nothing is damaged because somebody else prunes meanwhile.
+#[test]
+fn a_check_beside_prunes_finds_nothing() {
+    let larder = Larder::new();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 1..=12 {
+                day(&larder, number);
+                for id in larder.run(&["snapshots", "--json"]).json().as_array().unwrap().iter().rev().skip(1) {
+                    larder.ok(&["forget", id["id"].as_str().unwrap()]);
+                }
+                larder.ok(&["prune", "--grace", "0s", "--max-unused", "0"]);
+            }
+        });
+        let mut checks = 0;
+        while !writer.is_finished() || checks == 0 {
+            let check = larder.run(&["check"]);
+            assert_eq!(check.code, Some(0), "{check:?}");
+            checks += 1;
+        }
+    });
+    larder.ok(&["check", "--read-data"]);
+}
+
 /// Puts something that is no object into an object's place.
 fn replace(path: &Path, with: &str) {
     fs::remove_file(path).unwrap();

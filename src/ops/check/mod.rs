@@ -85,8 +85,25 @@ pub struct Report {
     pub bytes_read: u64,
 }
 
-/// Checks.
+/// How often a check looks again because the repository changed while it looked.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Checks. What looks like damage while others write and prune is looked at again: a pack that was swept meanwhile is
+/// not missing.
 pub fn run(repo: &Repository, depth: Depth, threads: usize, observer: &dyn Observer) -> Result<Report, RepoError> {
+    for _ in 1..ATTEMPTS_MAX {
+        let before = repo.refresh()?.head;
+        let result = run_once(repo, depth, threads, observer);
+        let clean = result.as_ref().is_ok_and(|report| report.problems_total == 0);
+        if clean || repo.refresh()?.head == before {
+            return result;
+        }
+        observer.event(Event::Note("the repository changed while it was checked; checking again"));
+    }
+    run_once(repo, depth, threads, observer)
+}
+
+fn run_once(repo: &Repository, depth: Depth, threads: usize, observer: &dyn Observer) -> Result<Report, RepoError> {
     repo.refresh()?;
     let mut report = Report::default();
     let mut findings = Findings::default();

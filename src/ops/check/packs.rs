@@ -132,15 +132,20 @@ impl<'r> Looker<'r> {
     /// Looks at the front of a pack. Whatever is wrong with it is a problem; an error is one of the index.
     fn header(&self, pack: &Candidate) -> Result<Option<(PackNumber, Vec<u8>)>, Error> {
         let name = objects::pack_name(&pack.id);
-        let read = read_header(self.repo, &pack.id, pack.object_bytes).map_err(|error| error.to_string());
-        let read = read.and_then(|front| match pack.bytes {
-            0 => Ok(front),
-            named if named == front.body_bytes => Ok(front),
-            named => Err(other_length(front.body_bytes, named)),
-        });
+        let read = match read_header(self.repo, &pack.id, pack.object_bytes) {
+            Ok(front) if ![0, front.body_bytes].contains(&pack.bytes) => {
+                Err((other_length(front.body_bytes, pack.bytes), true))
+            }
+            Ok(front) => Ok(front),
+            // What cannot be read today may be sound: only damage is held against a pack.
+            Err(error) => Err((error.to_string(), error.is_damage())),
+        };
         let front = match read {
             Ok(front) => front,
-            Err(what) => {
+            Err((what, damaged)) => {
+                if damaged && pack.live {
+                    self.note(|found| found.damaged.push(pack.id));
+                }
                 let number = self.repo.index().pack_number(&pack.id);
                 self.problem(name, what, number.map_or(Place::Beside, Place::Pack));
                 return Ok(None);

@@ -20,7 +20,7 @@ use crate::ops::runs::{self, Runs};
 use crate::ops::usage::{self, Usage};
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
-use crate::repo::catalog::Catalog;
+use crate::repo::catalog::{Catalog, read_header};
 use crate::repo::error::Error as RepoError;
 use crate::repo::state::{Fate, State};
 use crate::storage::{ErrorKind, ObjectName};
@@ -230,6 +230,7 @@ impl<'r> Session<'r> {
                 Ok(Some(Facts { needed, used_bytes, unused_bytes, ..unneeded }))
             }
             (Standing::Live, _) if self.is_lost(id)? => Ok(Some(Facts { standing: Standing::Lost, ..unneeded })),
+            (Standing::Live, _) if self.is_ruined(id)? => Ok(Some(unneeded)),
             (Standing::Live, _) => Err(self.lost(id).into()),
             _ => Ok(Some(unneeded)),
         }
@@ -243,6 +244,18 @@ impl<'r> Session<'r> {
             Ok(_) => Ok(false),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::TooShort) => Ok(true),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a pack is there and its front is damaged, so that nobody can find anything in it. Nothing kept needs it:
+    /// that was measured without it. One of a newer version is not damaged for those who know it.
+    fn is_ruined(&self, id: &PackId) -> Result<bool, RepoError> {
+        let bytes = self.repo.state().pack(id).map_or(0, |pack| pack.bytes);
+        match read_header(self.repo, id, bytes) {
+            Err(RepoError::Newer { .. }) => Ok(false),
+            Err(error) if error.is_damage() => Ok(true),
+            Err(error @ RepoError::Storage(_)) => Err(error),
+            _ => Ok(false),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::format::listing::{Entry, Node};
 use crate::ops::restore::delete;
 use crate::ops::restore::layout::Layout;
 use crate::ops::restore::report::Action;
-use crate::ops::restore::{Context, Existing, Extra, Mode};
+use crate::ops::restore::{Context, Existing, Extra, Mode, Verify};
 use crate::posix::apply::set_file;
 use crate::posix::capture::{Identity, Kind, Status, status_at, status_of};
 use crate::posix::open::{file_at, read_at};
@@ -77,7 +77,9 @@ pub fn clear_way(context: &Context<'_>, entry: &Entry) -> io::Result<()> {
 
 fn changed(context: &Context<'_>, entry: &Entry, path: &[u8], status: &Status) -> io::Result<Found> {
     let Node::File { bytes, .. } = entry.node else { return Ok(Found::InTheWay) };
-    let looks_equal = status.bytes == bytes && status.mtime == entry.mtime;
+    // Who wants everything read back does not want length and time to be believed.
+    let believed = context.options.verify != Verify::Everything;
+    let looks_equal = believed && status.bytes == bytes && status.mtime == entry.mtime;
     if looks_equal && metadata_fits(context, entry, status) {
         return Ok(Found::Same(status.identity));
     }

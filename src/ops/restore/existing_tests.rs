@@ -51,6 +51,23 @@ fn only_what_differs_is_written() {
 }
 
 #[test]
+fn what_is_to_be_verified_is_not_believed_by_length_and_time() {
+    let bench = Bench::new();
+    bench.write("file", "stored");
+    let root = bench.backup();
+    let changed = |verify| Options { existing: Existing::Changed, verify, ..options() };
+    sound(bench.restore(&root, "", &changed(Verify::No)).unwrap());
+    let file = bench.target().join("file");
+    let time = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, "forged").unwrap();
+    File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    sound(bench.restore(&root, "", &changed(Verify::No)).unwrap());
+    assert_eq!(bench.read("file"), "forged");
+    assert_eq!(sound(bench.restore(&root, "", &changed(Verify::Everything)).unwrap()).files, 1);
+    assert_eq!(bench.read("file"), "stored");
+}
+
+#[test]
 fn a_changed_file_takes_equal_parts_from_the_target() {
     let bench = Bench::new();
     bench.write("file", noise(9, 2_000_000));
