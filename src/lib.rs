@@ -6,9 +6,12 @@
 pub mod id;
 
 // Layer 2: tools that know nothing of backups.
+pub mod child;
 pub mod chunking;
 pub mod crypto;
+pub mod duration;
 pub mod progress;
+pub mod schedule;
 pub mod sqlite;
 
 // Layer 3: what the bytes mean; pure.
@@ -25,3 +28,9 @@ pub mod source;
 
 // Layer 6: the verbs; the only place where source and repo meet.
 pub mod ops;
+
+// Layer 7: larder.toml, as typed values.
+pub mod config;
+
+// Layer 8: one run of what larder.toml says.
+pub mod run;

@@ -3,6 +3,8 @@
 //! Promise: a database opened here carries the caller's application id and its newest schema, or the error says why
 //! not. Left out on purpose: what the tables are for, and what becomes of a file that is of no use.
 
+pub mod online;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! `larder backup`
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -9,11 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use larder::format::listing::Owner;
 use larder::format::record::{Counts, TEXT_BYTES_MAX};
 use larder::ops::backup::{self, Mode, Options, Report};
 use larder::ops::tag;
-use larder::posix::owners::OwnerNames;
 use larder::repo::Repository;
 use larder::source::command::CommandSource;
 use larder::source::directory::{self, Caches, DirectorySource, FileSystems};
@@ -22,7 +21,7 @@ use larder::source::{Severity, Source};
 
 use crate::cli::output::{self, Form, JsonPath, Outcome, count, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::session::{self, Session, identity, lies_within};
+use crate::cli::session::{self, Session, identity, lies_within, this_host, this_user};
 
 /// What makes a snapshot of one stream.
 const STREAMS: [&str; 2] = ["stdin", "command"];
@@ -46,7 +45,8 @@ pub struct Arguments {
     /// The command and its arguments
     #[arg(value_name = "CMD", last = true, requires = "command")]
     words: Vec<OsString>,
-    /// The name of the series: default the last component of PATH (of several, joined by +), or NAME
+    /// The name of the series: default the last component of PATH (of several, joined by +), or NAME. Without it, a
+    /// folder elsewhere with the same last component is refused
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// The name of this machine: default what the system says
@@ -87,6 +87,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let exclude = exclude.into_iter().flat_map(|pattern| from_the_root(pattern, &options.paths)).collect();
     let source = source(session, arguments, exclude)?;
     let repo = session.open()?;
+    if arguments.source.is_none() {
+        expect_same_paths(&repo, &options)?;
+    }
     if matches!(session.out.form(), Form::Text) && arguments.paths.is_empty() && arguments.dry_run {
         session.out.note("a dry run reads the stream to its end, and stores nothing");
     }
@@ -104,6 +107,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
 }
 
 fn options(arguments: &Arguments) -> Result<Options, Failure> {
+    if !arguments.words.is_empty() && arguments.command.is_none() {
+        return Err(Failure::usage("what stands after -- is a command, and nothing here runs it")
+            .hint("larder backup --command NAME -- CMD ARG..."));
+    }
     let name = arguments.stdin.as_ref().or(arguments.command.as_ref());
     let source = match (&arguments.source, name) {
         (Some(source), _) => source.clone(),
@@ -137,6 +144,25 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     })
 }
 
+/// A name that nobody chose must not make one series of two folders: the policy for one would forget the other.
+fn expect_same_paths(repo: &Repository, options: &Options) -> Result<(), Failure> {
+    let state = repo.state();
+    let newest = state.newest_of(repo.keys().series_id(&options.source, &options.host));
+    let Some(record) = newest.and_then(|snapshot| repo.record(snapshot).ok()) else { return Ok(()) };
+    let sorted = |paths: &[Vec<u8>]| paths.iter().map(|path| escaped(path)).collect::<BTreeSet<_>>();
+    let (before, now) = (sorted(&record.paths), sorted(&options.paths));
+    if before == now {
+        return Ok(());
+    }
+    let list = |paths: BTreeSet<String>| match paths.into_iter().collect::<Vec<_>>().join(", ") {
+        paths if paths.is_empty() => "a stream".to_owned(),
+        paths => paths,
+    };
+    let source = escaped(options.source.as_bytes());
+    Err(Failure::usage(format!("the source {source} has been {}, and this is {}", list(before), list(now)))
+        .hint(format!("--source NAME gives this one a name of its own; --source {source} goes on with that one")))
+}
+
 /// A pattern that was written as a full path, as a path from the snapshot's root: with one folder that is not the same.
 /// One that begins with the folder's own name (`data/build` for `data`) means what is below it, too.
 fn from_the_root(pattern: String, paths: &[Vec<u8>]) -> Vec<String> {
@@ -163,18 +189,6 @@ fn series_of(paths: &[PathBuf]) -> String {
         full.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned())
     };
     paths.iter().map(name).collect::<Vec<_>>().join("+")
-}
-
-/// The name of this machine.
-fn this_host() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname"));
-    let name = name.unwrap_or_default();
-    if name.trim().is_empty() { "localhost".into() } else { name.trim().to_owned() }
-}
-
-fn this_user() -> Owner {
-    let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    OwnerNames::new().owner(ids.0, ids.1)
 }
 
 fn read_patterns(file: &Path) -> Result<Vec<String>, Failure> {

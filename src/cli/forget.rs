@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 
+use larder::duration::Length;
 use larder::id::SnapshotId;
 use larder::ops::forget::{self, Plan, SeriesPlan, What};
 use larder::ops::retention::Policy;
 use larder::ops::retention::verdict::Verdict;
 use larder::ops::select::{self, Forgotten};
+use larder::ops::tag;
 use larder::repo::Repository;
 
-use crate::cli::duration::Length;
 use crate::cli::output::{Form, Outcome, escaped, local_time, plural, rfc3339};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session};
@@ -26,7 +27,7 @@ pub struct Arguments {
     /// Snapshots to forget, with all their tags
     #[arg(value_name = "SNAPSHOT", conflicts_with_all = KEEP, conflicts_with = "source")]
     snapshots: Vec<String>,
-    /// Keep the newest N of all
+    /// Keep `last` on the newest N that have it: every snapshot, until a policy without this drops it
     #[arg(long, value_name = "N")]
     keep_last: Option<u32>,
     /// Keep the newest N daily ones
@@ -87,6 +88,7 @@ struct Said<'a> {
 
 /// Forgets.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    tag::check(&arguments.keep_tag)?;
     let policy = policy(arguments);
     if policy.is_none() && arguments.snapshots.is_empty() {
         return Err(Failure::usage("forget what?")
@@ -125,7 +127,7 @@ fn policy(arguments: &Arguments) -> Option<Policy> {
     let [last, daily, weekly, monthly, yearly] = counts.map(Option::unwrap_or_default);
     let within = arguments.keep_within.map(Length::span);
     let keep_tags = arguments.keep_tag.clone();
-    given.then_some(Policy { last, daily, weekly, monthly, yearly, within, keep_tags })
+    given.then_some(Policy { last, daily, weekly, monthly, yearly, within, keep_tags, max_count: None })
 }
 
 fn ids(repo: &Repository, texts: &[String]) -> Result<Vec<SnapshotId>, Failure> {

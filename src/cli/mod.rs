@@ -8,8 +8,8 @@ mod cat;
 mod check;
 mod chosen;
 mod completions;
+mod config;
 mod diff;
-mod duration;
 mod find;
 mod forget;
 mod init;
@@ -22,6 +22,7 @@ mod rebuild_index;
 mod recover;
 mod report;
 mod restore;
+mod run;
 mod session;
 mod snapshots;
 mod stats;
@@ -48,7 +49,7 @@ struct Arguments {
 }
 
 const EXITS: &str = "\
-Exit codes: 0 done; 1 error, nothing lost; 2 usage; 3 done, but some entries could not be read; 4 damage found;
+Exit codes: 0 done; 1 error, nothing lost; 2 usage; 3 done, but some entries could not be read or put back; 4 damage found;
 10 no repository there; 11 repository busy or storage refused; 12 wrong password or newer format
 
 SNAPSHOT is the beginning of an id, `latest`, or `SOURCE@latest`; PATH is a path in it, as `larder ls` shows it.";
@@ -57,6 +58,7 @@ SNAPSHOT is the beginning of an id, `latest`, or `SOURCE@latest`; PATH is a path
 enum Command {
     Init(init::Arguments),
     Backup(backup::Arguments),
+    Run(run::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
     Find(find::Arguments),
@@ -71,6 +73,7 @@ enum Command {
     Key(key::Arguments),
     RebuildIndex(rebuild_index::Arguments),
     Recover(recover::Arguments),
+    Config(config::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -78,6 +81,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
     match command {
         Command::Init(arguments) => init::run(session, arguments),
         Command::Backup(arguments) => backup::run(session, arguments),
+        Command::Run(arguments) => run::run(session, arguments),
         Command::Snapshots(arguments) => snapshots::run(session, arguments),
         Command::Ls(arguments) => ls::run(session, arguments),
         Command::Find(arguments) => find::run(session, arguments),
@@ -92,6 +96,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Key(arguments) => key::run(session, arguments),
         Command::RebuildIndex(arguments) => rebuild_index::run(session, arguments),
         Command::Recover(arguments) => recover::run(session, arguments),
+        Command::Config(arguments) => config::run(session, arguments),
         Command::Completions(arguments) => completions::run(Arguments::command(), arguments),
     }
 }

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::ops::ControlFlow;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -123,13 +122,22 @@ impl Output {
     /// Something worth a line on standard error, which is no fault.
     pub fn note(&self, text: impl Display) {
         if self.voice == Voice::Normal {
-            let _ = writeln!(io::stderr(), "note: {text}");
+            let _ = writeln!(io::stderr(), "note: {}", harmless(&text.to_string()));
         }
     }
 
     /// Something that should not be missed.
     pub fn warning(&self, text: impl Display) {
-        let _ = writeln!(io::stderr(), "warning: {text}");
+        let _ = writeln!(io::stderr(), "warning: {}", harmless(&text.to_string()));
+    }
+
+    /// Something that failed while the rest went on. Lines after the first are its details.
+    pub fn problem(&self, text: impl Display) {
+        let text = harmless(&text.to_string());
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let rest = lines.fold(String::new(), |rest, line| rest + "\n  " + line);
+        let _ = writeln!(io::stderr(), "error: {first}{rest}");
     }
 
     /// Writes what is still held back.
@@ -268,7 +276,7 @@ pub fn sorted_tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> Vec<&'a st
 
 /// Tags in a line.
 pub fn tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> String {
-    sorted_tags(tags).join(", ")
+    harmless(&sorted_tags(tags).join(", "))
 }
 
 /// A share for people: `12.5 %`.
@@ -276,24 +284,19 @@ pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "0 %".into() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
-fn timestamp(time: Time) -> Timestamp {
-    let nearest = if time.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::new(time.seconds, time.nanos.min(999_999_999) as i32).unwrap_or(nearest)
-}
-
 /// A time for people, in their own time zone.
 pub fn local_time(time: Time) -> String {
-    timestamp(time).to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    time.timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A time for programs: RFC 3339, in UTC.
 pub fn rfc3339(time: Time) -> String {
-    timestamp(time).to_string()
+    time.rfc3339()
 }
 
 /// Seconds from one time to another.
 pub fn seconds_between(from: Time, to: Time) -> f64 {
-    (to.seconds - from.seconds) as f64 + (f64::from(to.nanos) - f64::from(from.nanos)) / 1e9
+    to.seconds_since(from)
 }
 
 /// How long something took: `0.4 s`, `3:07`, `1:02:03`.
@@ -325,6 +328,19 @@ pub fn escaped(name: &[u8]) -> String {
         }
     }
     text
+}
+
+/// A text of several lines in which nothing can steer a terminal: file names and what commands say may come from anyone.
+pub fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => safe.push(c),
+            c if c.is_control() || is_invisible(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 /// Characters that change how others are shown.

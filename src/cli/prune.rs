@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use serde::Serialize;
 
+use larder::duration::Length;
 use larder::ops::prune::plan::{Facts, Plan, Tally};
 use larder::ops::prune::{self, Options, Report};
 use larder::ops::runs;
 
-use crate::cli::duration::Length;
 use crate::cli::output::{Form, Outcome, plural, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session};

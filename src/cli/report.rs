@@ -21,7 +21,7 @@ use larder::repo;
 use larder::source;
 use larder::storage::{self, ErrorKind};
 
-use crate::cli::output::escaped;
+use crate::cli::output::{escaped, harmless};
 
 /// Most names that a message lists.
 const NAMED_MAX: usize = 20;
@@ -131,12 +131,12 @@ impl Failure {
 
     /// As printed.
     pub fn text(&self) -> String {
-        let mut text = format!("error: {}\n", self.message);
+        let mut text = format!("error: {}\n", harmless(&self.message));
         for detail in &self.details {
-            let _ = writeln!(text, "  {}", detail.replace('\n', "\n  "));
+            let _ = writeln!(text, "  {}", harmless(detail).replace('\n', "\n  "));
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(text, "  hint: {hint}");
+            let _ = writeln!(text, "  hint: {}", harmless(hint));
         }
         text
     }
@@ -213,9 +213,10 @@ impl From<source::Error> for Failure {
         let message = error.to_string();
         match error {
             source::Error::Pattern { .. } | source::Error::Name { .. } => Self::usage(message),
-            source::Error::Start { .. } | source::Error::Spawn { .. } | source::Error::Spent => {
-                Self::new(Exit::Failed, message).causes(&error).hint("nothing was stored")
-            }
+            source::Error::Start { .. }
+            | source::Error::Service { .. }
+            | source::Error::Database { .. }
+            | source::Error::Spent => Self::new(Exit::Failed, message).causes(&error).hint("nothing was stored"),
         }
     }
 }

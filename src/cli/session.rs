@@ -10,10 +10,13 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
 use larder::crypto::keys::RootKey;
 use larder::format::Time;
+use larder::format::listing::Owner;
 use larder::format::objects::CONFIGS;
+use larder::posix::owners::OwnerNames;
 use larder::progress::Observer;
 use larder::repo::Repository;
 use larder::repo::error::Error as RepoError;
@@ -32,6 +35,7 @@ use crate::cli::unlock::Given;
 pub struct Global {
     /// The repository: a folder
     #[arg(long, value_name = "PATH", env = "LARDER_REPO", global = true)]
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub repo: Option<PathBuf>,
     /// Answer with one JSON document
     #[arg(long, global = true)]
@@ -41,6 +45,7 @@ pub struct Global {
     pub quiet: bool,
     /// Where the index is kept, which is a cache: default ~/.cache/larder
     #[arg(long, value_name = "DIR", env = "LARDER_CACHE", global = true)]
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub cache: Option<PathBuf>,
     #[command(flatten)]
     pub given: Given,
@@ -92,8 +97,13 @@ impl Session {
             .hint("check --repo or LARDER_REPO; larder init makes a new repository")
     }
 
-    /// Opens the repository.
+    /// Opens the repository with what the command line or its variables say.
     pub fn open(&self) -> Result<Repository, Failure> {
+        self.open_by(|| self.global.given.unlocking())
+    }
+
+    /// Opens the repository with a credential that is fetched once it is known that there is a repository.
+    pub fn open_by(&self, credential: impl FnOnce() -> Result<Credential, Failure>) -> Result<Repository, Failure> {
         let storage = self.storage()?;
         // Before the password is asked for: nobody should type it for nothing.
         let missing = |name: &&str| {
@@ -102,8 +112,7 @@ impl Session {
         if CONFIGS.iter().all(missing) {
             return Err(self.no_repository());
         }
-        let credential = self.global.given.unlocking()?;
-        Ok(self.open_with(storage, &credential)?.0)
+        Ok(self.open_with(storage, &credential()?)?.0)
     }
 
     /// Opens the repository with this credential.
@@ -127,6 +136,19 @@ impl Session {
     pub fn observer(&self) -> Box<dyn Observer> {
         progress::observer(self.out.voice())
     }
+}
+
+/// The name of this machine.
+pub fn this_host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname"));
+    let name = name.unwrap_or_default();
+    if name.trim().is_empty() { "localhost".into() } else { name.trim().to_owned() }
+}
+
+/// Who runs this.
+pub fn this_user() -> Owner {
+    let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    OwnerNames::new().owner(ids.0, ids.1)
 }
 
 /// How many threads to use.

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
+use larder::duration::Length;
 use larder::ops::prune;
 use larder::ops::snapshots::{self, Filter, Row};
 
 use crate::cli::chosen::Among;
-use crate::cli::duration::Length;
 use crate::cli::output::{self, Align, Form, JsonPaths, Outcome, Table, count, plural, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::Session;

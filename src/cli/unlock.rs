@@ -9,11 +9,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use clap::Args;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use larder::child;
 use larder::crypto::keys::RootKey;
 use larder::crypto::secret::Secret;
 use larder::repo::slots::{Credential, parse_recovery};
@@ -146,7 +146,8 @@ fn password_from(means: Means) -> Result<Credential, Failure> {
     let bytes = match means {
         Means::Text(text) => Zeroizing::new(text.into_encoded_bytes()),
         Means::File(path) | Means::KeyFile(path) => read_secret(&path, "password file")?,
-        Means::Command(command) => output_of(&command)?,
+        Means::Command(command) => child::output_of(&command, PASSWORD_BYTES_MAX as usize)
+            .map_err(|error| Failure::new(Exit::Failed, format!("the password command {error}")))?,
     };
     let line = without_newline(&bytes);
     let text = std::str::from_utf8(line).map_err(|_| Failure::usage("the password is not UTF-8 text"))?;
@@ -175,17 +176,6 @@ fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         return Err(Failure::usage(format!("the {what} {} is longer than any password", path.display())));
     }
     Ok(bytes)
-}
-
-fn output_of(command: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let output = Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| Failure::io("cannot run the password command", &error))?;
-    let printed = Zeroizing::new(output.stdout);
-    if output.status.success() {
-        Ok(printed)
-    } else {
-        Err(Failure::new(Exit::Failed, format!("the password command failed: {}", output.status)))
-    }
 }
 
 fn read_key_file(path: &Path) -> Result<Secret, Failure> {

@@ -16,6 +16,8 @@ pub mod wire;
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 /// The version of the format this program writes, and the highest it reads.
 pub const FORMAT_VERSION: u8 = 1;
 
@@ -104,4 +106,23 @@ pub struct Time {
     pub seconds: i64,
     /// Nanoseconds, 0 to 999,999,999.
     pub nanos: u32,
+}
+
+impl Time {
+    /// As the calendar has it; one beyond the years -9999 to 9999 counts as the nearest within.
+    pub fn timestamp(self) -> Timestamp {
+        let nanosecond = i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos);
+        let nearest = if self.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_nanosecond(nanosecond).unwrap_or(nearest)
+    }
+
+    /// For programs: RFC 3339, in UTC.
+    pub fn rfc3339(self) -> String {
+        self.timestamp().to_string()
+    }
+
+    /// Seconds from another time to this one.
+    pub fn seconds_since(self, before: Self) -> f64 {
+        (self.seconds - before.seconds) as f64 + (f64::from(self.nanos) - f64::from(before.nanos)) / 1e9
+    }
 }

@@ -18,6 +18,7 @@ pub mod snapshots;
 pub mod stats;
 pub mod tag;
 pub mod usage;
+pub mod verify;
 pub mod walk;
 
 #[cfg(test)]

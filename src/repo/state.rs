@@ -212,6 +212,11 @@ impl State {
         &self.snapshots
     }
 
+    /// The newest live snapshot of a series.
+    pub fn newest_of(&self, series: SeriesId) -> Option<&Snapshot> {
+        self.live().rev().find(|snapshot| snapshot.series == series)
+    }
+
     /// The snapshots that a tag holds, in the order of the log.
     pub fn live(&self) -> impl DoubleEndedIterator<Item = &Snapshot> {
         self.snapshots.iter().filter(|snapshot| snapshot.is_live())

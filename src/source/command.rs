@@ -1,36 +1,39 @@
-//! The output of a command as a source.
+//! The output of commands as a source.
 //!
-//! Promise: a listing of a single file; a command that cannot be started, or that ends with anything but success, fails
+//! Promise: a listing of one file for each; a command that cannot be started, or that ends with anything but success, fails
 //! the whole backup and says why in its own words. Dropped early, the command is killed.
 //! Left out on purpose: shells, and replaying. A command can be run again, but would give other bytes.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::ops::ControlFlow;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
+use zeroize::Zeroizing;
+
+use crate::child::Tail;
 use crate::format::Time;
-use crate::format::listing::{Entry, Owner};
+use crate::format::listing::{Entry, Owner, compare_paths};
 use crate::source::stream::{check_name, fill, set_length, stream_entry};
 use crate::source::{Candidate, Content, Error, Found, Problem, Reader, Source, Verdict};
 
-/// How much of what a command writes to its error output is kept: the end of it.
-pub const STDERR_BYTES_MAX: usize = 64 << 10;
-/// How long to wait for the end of the error output once the command has ended. A daemon it left behind may hold it.
-const STDERR_WAIT: Duration = Duration::from_secs(2);
+/// A command, and the name under which what it prints is stored.
+pub struct Output {
+    /// The name of the file.
+    pub name: Vec<u8>,
+    /// The program.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// What it finds in its environment beside what larder finds: secrets mostly, which nothing here prints.
+    pub variables: Vec<(String, Zeroizing<String>)>,
+}
 
-/// A command whose output is stored under a name.
-#[derive(Debug)]
+/// Commands whose outputs are stored, each under its name.
 pub struct CommandSource {
-    name: Vec<u8>,
+    outputs: Vec<Output>,
     owner: Owner,
     time: Time,
-    program: OsString,
-    arguments: Vec<OsString>,
 }
 
 impl CommandSource {
@@ -42,20 +45,36 @@ impl CommandSource {
         program: OsString,
         arguments: Vec<OsString>,
     ) -> Result<Self, Error> {
-        check_name(name)?;
-        Ok(Self { name: name.to_vec(), owner, time, program, arguments })
+        let output = Output { name: name.to_vec(), program, arguments, variables: Vec::new() };
+        Self::several(vec![output], owner, time)
+    }
+
+    /// Several commands. When one of them fails, nothing is stored of the others either.
+    pub fn several(mut outputs: Vec<Output>, owner: Owner, time: Time) -> Result<Self, Error> {
+        outputs.sort_by(|a, b| compare_paths(&a.name, &b.name));
+        for output in &outputs {
+            check_name(&output.name)?;
+        }
+        if let Some(pair) = outputs.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let name = String::from_utf8_lossy(&pair[0].name).into_owned();
+            return Err(Error::Name { name, reason: "there are two of it".to_owned() });
+        }
+        Ok(Self { outputs, owner, time })
     }
 }
 
 impl Source for CommandSource {
     fn walk(&self, visit: &mut dyn FnMut(Found) -> ControlFlow<()>) -> Result<(), Error> {
-        let program = self.program.to_string_lossy().into_owned();
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let running =
-            Running::start(command, &program).map_err(|source| Error::Spawn { program: program.clone(), source })?;
-        let entry = stream_entry(&self.name, &self.owner, self.time);
-        let _last_one_anyway = visit(Found::Entry(Candidate { entry, reader: Box::new(running) }));
+        for output in &self.outputs {
+            let entry = stream_entry(&output.name, &self.owner, self.time);
+            let mut command = Command::new(&output.program);
+            command.args(&output.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.envs(output.variables.iter().map(|(name, value)| (name, value.as_str())));
+            let reader = Box::new(Ready { program: output.program.to_string_lossy().into_owned(), command });
+            if visit(Found::Entry(Candidate { entry, reader })).is_break() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -64,13 +83,41 @@ impl Source for CommandSource {
     }
 }
 
+/// A command that is started once somebody reads it, so that of many only a few run at a time.
+struct Ready {
+    program: String,
+    command: Command,
+}
+
+impl Reader for Ready {
+    fn open(self: Box<Self>, _: &mut Entry) -> Result<Box<dyn Content>, Problem> {
+        let Self { program, command } = *self;
+        Ok(match Running::start(command, &program) {
+            Ok(running) => Box::new(running),
+            Err(error) => Box::new(NotStarted(format!("cannot start {program}\n{error}"))),
+        })
+    }
+}
+
+/// A command that could not be started: found out too late for anything but the verdict.
+struct NotStarted(String);
+
+impl Content for NotStarted {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn finish(self: Box<Self>, _: &mut Entry, _: u64) -> Verdict {
+        Verdict::Failed(self.0)
+    }
+}
+
 /// A command under way.
 struct Running {
     program: String,
     child: Child,
     stdout: Option<ChildStdout>,
-    stderr: Arc<Mutex<Vec<u8>>>,
-    stderr_ended: Receiver<()>,
+    stderr: Option<Tail>,
     error: Option<String>,
     ended: bool,
 }
@@ -78,56 +125,9 @@ struct Running {
 impl Running {
     fn start(mut command: Command, program: &str) -> io::Result<Self> {
         let mut child = command.spawn()?;
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        let (ended, stderr_ended) = channel();
-        if let Some(pipe) = child.stderr.take() {
-            let tail = stderr.clone();
-            thread::spawn(move || {
-                keep_tail(pipe, &tail);
-                let _nobody_may_wait = ended.send(());
-            });
-        }
+        let stderr = child.stderr.take().map(Tail::of);
         let stdout = child.stdout.take();
-        Ok(Self { program: program.to_owned(), child, stdout, stderr, stderr_ended, error: None, ended: false })
-    }
-
-    fn stderr_text(&self) -> String {
-        let _daemon_may_hold_it = self.stderr_ended.recv_timeout(STDERR_WAIT);
-        let mut tail = lock(&self.stderr).clone();
-        let surplus = tail.len().saturating_sub(STDERR_BYTES_MAX);
-        tail.drain(..surplus);
-        String::from_utf8_lossy(&tail).trim().to_owned()
-    }
-}
-
-fn lock(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
-    bytes.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn keep_tail(mut pipe: ChildStderr, tail: &Mutex<Vec<u8>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(bytes @ 1..) = fill_some(&mut pipe, &mut buffer) {
-        let mut tail = lock(tail);
-        tail.extend_from_slice(&buffer[..bytes]);
-        if tail.len() >= 2 * STDERR_BYTES_MAX {
-            let surplus = tail.len() - STDERR_BYTES_MAX;
-            tail.drain(..surplus);
-        }
-    }
-}
-
-fn fill_some(pipe: &mut ChildStderr, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match pipe.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-impl Reader for Running {
-    fn open(self: Box<Self>, _: &mut Entry) -> Result<Box<dyn Content>, Problem> {
-        Ok(self)
+        Ok(Self { program: program.to_owned(), child, stdout, stderr, error: None, ended: false })
     }
 }
 
@@ -153,7 +153,7 @@ impl Content for Running {
             Some(error) => format!("the output of {} broke off: {error}", self.program),
             None => format!("{} failed: {status}", self.program),
         };
-        let stderr = self.stderr_text();
+        let stderr = self.stderr.as_ref().map(Tail::text).unwrap_or_default();
         if !stderr.is_empty() {
             message.push('\n');
             message.push_str(&stderr);

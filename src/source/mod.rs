@@ -10,6 +10,8 @@ pub mod exclude;
 mod file;
 mod folder;
 pub mod names;
+pub mod postgres;
+pub mod sqlite;
 pub mod stream;
 mod targets;
 mod walk;
@@ -19,6 +21,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::format::listing::Entry;
+use crate::sqlite::online;
 
 /// Where a backup comes from.
 pub trait Source: Sync {
@@ -142,14 +145,22 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A command could not be started.
-    #[error("cannot start {program}")]
-    Spawn {
-        /// The program.
-        program: String,
+    /// A service did not tell what it has.
+    #[error("cannot learn what {what} has: {message}")]
+    Service {
+        /// The service.
+        what: String,
+        /// What it said.
+        message: String,
+    },
+    /// A database could not be copied.
+    #[error("cannot copy the database {}", .path.display())]
+    Database {
+        /// Where it is.
+        path: PathBuf,
         /// Why not.
         #[source]
-        source: io::Error,
+        source: online::Error,
     },
     /// A stream can be walked once only.
     #[error("the stream has been read already")]

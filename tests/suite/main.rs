@@ -23,6 +23,7 @@ mod processes;
 mod protocol_model;
 mod reader;
 mod recording;
+mod services;
 mod slots;
 mod storage_contract;
 mod vectors;

@@ -228,7 +228,7 @@ fn find_parent(
     if !state.problems.is_empty() || !catalog.faults.is_empty() || !catalog.distrusted.is_empty() {
         return Ok(None);
     }
-    let Some(snapshot) = state.live().rev().find(|snapshot| snapshot.series == series) else { return Ok(None) };
+    let Some(snapshot) = state.newest_of(series) else { return Ok(None) };
     let record = repo.record(snapshot)?;
     if repo.contradiction(snapshot, &record).is_some() {
         // Its entry is damaged, which check says: whoever wrote it so is not to be relied on.

@@ -92,7 +92,7 @@ impl Calendar {
 
     /// The period of a tier that a time lies in. `None` for `last`: there every snapshot has a place of its own.
     pub fn period(&self, tier: Tier, time: Time) -> Option<Period> {
-        let day = self.zone.to_datetime(timestamp(time)).date();
+        let day = self.zone.to_datetime(time.timestamp()).date();
         let first = match tier {
             Tier::Last => return None,
             Tier::Daily => day,
@@ -108,16 +108,9 @@ impl Calendar {
 
     /// The time that lies so long before another one.
     fn before(&self, time: Time, span: Span) -> Timestamp {
-        let then = Zoned::new(timestamp(time), self.zone.clone()).checked_sub(span.abs());
+        let then = Zoned::new(time.timestamp(), self.zone.clone()).checked_sub(span.abs());
         then.map_or(Timestamp::MIN, |then| then.timestamp())
     }
-}
-
-/// A time as the calendar has it; one beyond the years -9999 to 9999 counts as the nearest within.
-fn timestamp(time: Time) -> Timestamp {
-    let nanosecond = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    let nearest = if time.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::from_nanosecond(nanosecond).unwrap_or(nearest)
 }
 
 /// The tags of a snapshot about to be committed: `last`, those of the tiers whose place is free, and those given by
@@ -156,12 +149,22 @@ pub struct Policy {
     pub within: Option<Span>,
     /// Snapshots that have one of these tags keep all their tags.
     pub keep_tags: Vec<String>,
+    /// Most snapshots that tiers alone hold; applied last, oldest first.
+    pub max_count: Option<u32>,
 }
 
 impl Policy {
     /// Keeps only what always stays. What people ask for is filled in.
-    pub const NOTHING: Self =
-        Self { last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, within: None, keep_tags: Vec::new() };
+    pub const NOTHING: Self = Self {
+        last: 0,
+        daily: 0,
+        weekly: 0,
+        monthly: 0,
+        yearly: 0,
+        within: None,
+        keep_tags: Vec::new(),
+        max_count: None,
+    };
 
     /// How many snapshots keep the tag of a tier.
     pub fn count(&self, tier: Tier) -> u32 {
@@ -204,7 +207,7 @@ pub fn judge(taken: &[Taken], policy: &Policy, calendar: &Calendar) -> Vec<Verdi
     let since = newest.map(|(newest, span)| calendar.before(newest.started, span));
     let newest_complete = newest_complete(taken);
     let judge_one = |(at, one): (usize, &Taken)| {
-        let recent = since.is_some_and(|since| timestamp(one.started) >= since);
+        let recent = since.is_some_and(|since| one.started.timestamp() >= since);
         let beside = policy.keep_tags.iter().find(|tag| one.tags.contains(*tag));
         let mut verdict = Verdict::of(one);
         for tag in in_order(&one.tags) {
@@ -226,7 +229,27 @@ pub fn judge(taken: &[Taken], policy: &Policy, calendar: &Calendar) -> Vec<Verdi
         }
         verdict
     };
-    taken.iter().enumerate().map(judge_one).collect()
+    let mut verdicts: Vec<Verdict> = taken.iter().enumerate().map(judge_one).collect();
+    if let Some(count) = policy.max_count {
+        let newest = newest_complete.and_then(|at| taken.get(at)).map(|one| one.id);
+        limit(&mut verdicts, count, newest);
+    }
+    verdicts
+}
+
+/// Takes the oldest snapshots away until there are no more than so many, but never one that a name holds, nor the
+/// newest complete one.
+fn limit(verdicts: &mut [Verdict], count: u32, newest_complete: Option<SnapshotId>) {
+    let mut surplus = verdicts.iter().filter(|one| one.stays()).count().saturating_sub(count as usize);
+    for verdict in verdicts.iter_mut().filter(|one| one.stays()) {
+        let named = verdict.keeps.iter().any(|kept| kept.rule == Rule::Own);
+        if surplus == 0 || named || newest_complete == Some(verdict.snapshot) {
+            continue;
+        }
+        let tags = verdict.keeps.drain(..).map(|kept| Dropped { tag: kept.tag, reason: Reason::TooMany(count) });
+        verdict.drops.extend(tags);
+        surplus -= 1;
+    }
 }
 
 /// Which snapshots keep the tag of a tier: the newest complete ones, and as many incomplete ones that take no place

@@ -24,6 +24,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
             yearly,
             within,
             keep_tags,
+            max_count: None,
         },
     )
 }

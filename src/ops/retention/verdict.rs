@@ -30,6 +30,8 @@ pub enum Rule {
 pub enum Reason {
     /// So many newer holders of the tier are enough.
     Beyond(u32),
+    /// There are more than so many snapshots.
+    TooMany(u32),
     /// Its snapshot was named.
     Named,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::Beyond(0) => f.write_str("not kept by this policy"),
             Reason::Beyond(count) => write!(f, "beyond the newest {count}"),
+            Reason::TooMany(count) => write!(f, "beyond the most of {count}"),
             Reason::Named => f.write_str("forgotten by id"),
         }
     }

@@ -1,4 +1,4 @@
-//! Durations as people write them: `7d`, `12h`, `1w`, `3m`, `1y`, `0s`.
+//! Durations as people write them: `30s`, `10min`, `12h`, `7d`, `1w`, `3m`, `1y`, `0s`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +16,7 @@ pub struct Length {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Second,
+    Minute,
     Hour,
     Day,
     Week,
@@ -32,11 +33,12 @@ impl FromStr for Length {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("{text:?} is no duration: a number and s, h, d, w, m (months) or y, such as 7d");
+        let bad = || format!("{text:?} is no duration: a number and s, min, h, d, w, m (months) or y, such as 7d");
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().map_err(|_| bad())?;
         let unit = match &text[digits.len()..] {
             "s" => Unit::Second,
+            "min" => Unit::Minute,
             "h" => Unit::Hour,
             "d" => Unit::Day,
             "w" => Unit::Week,
@@ -55,6 +57,7 @@ impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.unit {
             Unit::Second => "second",
+            Unit::Minute => "minute",
             Unit::Hour => "hour",
             Unit::Day => "day",
             Unit::Week => "week",
@@ -72,6 +75,7 @@ impl Length {
         let number = i64::from(self.number);
         match self.unit {
             Unit::Second => Span::new().seconds(number),
+            Unit::Minute => Span::new().minutes(number),
             Unit::Hour => Span::new().hours(number),
             Unit::Day => Span::new().days(number),
             Unit::Week => Span::new().weeks(number),
@@ -85,6 +89,7 @@ impl Length {
     pub fn duration(self) -> Duration {
         let seconds = match self.unit {
             Unit::Second => 1,
+            Unit::Minute => 60,
             Unit::Hour => 60 * 60,
             Unit::Day => DAY,
             Unit::Week => 7 * DAY,

@@ -1,0 +1,150 @@
+//! Child processes: the end of what they say, and an end to those that take too long.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use zeroize::Zeroizing;
+
+/// How much of what a child writes is kept: the end of it.
+pub const TAIL_BYTES_MAX: usize = 64 << 10;
+/// How long to wait for the end of its output once a child has ended. A daemon it left behind may hold it.
+const TAIL_WAIT: Duration = Duration::from_secs(2);
+/// How often a child with a time limit is looked after.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long a child may take to end once it was asked to.
+const MANNERS: Duration = Duration::from_secs(5);
+
+/// The end of a stream, read on a thread of its own so that whoever writes it never waits.
+pub struct Tail {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    ended: Receiver<()>,
+}
+
+impl Tail {
+    /// Begins to read.
+    pub fn of(stream: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (end, ended) = channel();
+        let kept = bytes.clone();
+        thread::spawn(move || {
+            keep(stream, &kept);
+            let _nobody_may_wait = end.send(());
+        });
+        Self { bytes, ended }
+    }
+
+    /// What was said last, as text.
+    pub fn text(&self) -> String {
+        let _daemon_may_hold_it = self.ended.recv_timeout(TAIL_WAIT);
+        let mut tail = lock(&self.bytes).clone();
+        let surplus = tail.len().saturating_sub(TAIL_BYTES_MAX);
+        tail.drain(..surplus);
+        String::from_utf8_lossy(&tail).trim().to_owned()
+    }
+}
+
+fn lock(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    bytes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep(mut stream: impl Read, tail: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    loop {
+        let bytes = match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        let mut tail = lock(tail);
+        tail.extend_from_slice(&buffer[..bytes]);
+        if tail.len() >= 2 * TAIL_BYTES_MAX {
+            let surplus = tail.len() - TAIL_BYTES_MAX;
+            tail.drain(..surplus);
+        }
+    }
+}
+
+/// What a shell command prints, which is no longer than so many bytes. What it complains of goes where larder complains.
+pub fn output_of(command: &str, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = shell.spawn().map_err(|error| format!("cannot be run: {error}"))?;
+    let mut printed = Zeroizing::new(Vec::new());
+    let read = match child.stdout.take() {
+        Some(stdout) => stdout.take(bytes_max as u64 + 1).read_to_end(&mut printed),
+        None => Ok(0),
+    };
+    if printed.len() > bytes_max {
+        let _may_have_ended = child.kill();
+    }
+    let status = child.wait();
+    match (read, status) {
+        _ if printed.len() > bytes_max => Err(format!("prints more than {bytes_max} bytes")),
+        (Err(error), _) | (_, Err(error)) => Err(format!("broke off: {error}")),
+        (Ok(_), Ok(status)) if status.success() => Ok(printed),
+        (Ok(_), Ok(status)) => Err(format!("failed: {status}")),
+    }
+}
+
+/// Runs a command to its end, but no longer than the limit; then it and all it started are asked to end, and made to.
+/// What it says is kept for the error.
+pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let started = (|| {
+        let (reader, writer) = io::pipe()?;
+        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+        let child = command.spawn()?;
+        // The command holds the writing ends until it is gone.
+        drop(command);
+        Ok((child, Tail::of(reader)))
+    })();
+    let (mut child, tail) = started.map_err(|error: io::Error| format!("cannot start {name}: {error}"))?;
+    let with_tail = |message: String| match tail.text() {
+        said if said.is_empty() => message,
+        said => format!("{message}\n{said}"),
+    };
+    match wait(&mut child, limit) {
+        Ok(Some(status)) if status.success() => Ok(()),
+        Ok(Some(status)) => Err(with_tail(format!("{name} failed: {status}"))),
+        Ok(None) => {
+            end(&mut child);
+            Err(with_tail(format!("{name} took longer than {} seconds and was ended", limit.as_secs())))
+        }
+        Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
+    }
+}
+
+/// Waits for a child, up to the limit; `None` when it still runs.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || waited >= limit {
+            return Ok(status);
+        }
+        thread::sleep(PAUSE);
+        waited += PAUSE;
+    }
+}
+
+/// Ends a child that leads a process group, and the group.
+fn end(child: &mut Child) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let signal = |signal| group.map(|group| kill_process_group(group, signal));
+    let _may_have_ended = signal(Signal::TERM);
+    if !matches!(wait(child, MANNERS), Ok(Some(_))) {
+        let _may_have_ended = signal(Signal::KILL);
+        let _nothing_to_learn = child.wait();
+    }
+}
+
+#[cfg(test)]
+#[path = "child_tests.rs"]
+mod tests;

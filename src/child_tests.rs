@@ -1,0 +1,44 @@
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{TAIL_BYTES_MAX, output_of, run};
+
+fn shell(script: &str, limit: Duration) -> Result<(), String> {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    run(command, limit)
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn success_is_silent_and_failure_tells_what_was_said() {
+    shell("echo fine", LONG).unwrap();
+    let error = shell("echo out; echo err >&2; exit 7", LONG).unwrap_err();
+    assert!(error.contains("exit status: 7") && error.contains("out") && error.contains("err"), "{error}");
+    let error = shell("yes | head -c 1000000; echo last; exit 1", LONG).unwrap_err();
+    assert!(error.ends_with("last") && error.len() < TAIL_BYTES_MAX + 100, "{}", error.len());
+    assert!(run(Command::new("/no/such/program"), LONG).unwrap_err().starts_with("cannot start /no/such/program"));
+}
+
+#[test]
+fn what_takes_too_long_is_ended_with_all_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let script = format!("sleep 600 & echo $! > {0}; echo waiting; wait", pids.display());
+    let error = shell(&script, Duration::from_millis(500)).unwrap_err();
+    assert!(error.contains("took longer") && error.contains("waiting"), "{error}");
+    let pid = fs::read_to_string(&pids).unwrap();
+    let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    // Gone, or a zombie that nobody has collected yet.
+    assert!(state.is_empty() || state.contains(") Z"), "{state}");
+}
+
+#[test]
+fn what_a_command_prints_has_an_end() {
+    assert_eq!(*output_of("printf abc", 3).unwrap(), b"abc");
+    assert!(output_of("printf abcd", 3).unwrap_err().contains("more than 3 bytes"));
+    assert!(output_of("yes", 1000).unwrap_err().contains("more than 1000 bytes"));
+    assert!(output_of("printf abc; exit 3", 3).unwrap_err().contains("exit status: 3"));
+}

@@ -1,0 +1,159 @@
+//! `larder config`, and where `larder.toml` is found.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use larder::config::mistakes::Mistake;
+use larder::config::variables::Variables;
+use larder::config::{self, Config};
+
+use crate::cli::output::{Form, Outcome, plural};
+use crate::cli::report::{Exit, Failure};
+use crate::cli::session::Session;
+
+/// Longest configuration.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+const NAME: &str = "larder.toml";
+
+/// Check the configuration, or show an example
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say everything that is wrong in larder.toml, with line and column
+    Check(Which),
+    /// Print an example with every table
+    Example,
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The configuration: default ./larder.toml, then that of the user, then that of the system
+    #[arg(long, value_name = "FILE", env = "LARDER_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// A configuration that was read.
+pub struct Found {
+    /// The open file, which a run locks.
+    pub file: File,
+    /// What it says.
+    pub config: Config,
+    /// The variables it was read with.
+    pub variables: Variables,
+}
+
+impl Which {
+    /// Finds the file.
+    fn place(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = self.config.clone().filter(|path| !path.as_os_str().is_empty()) {
+            return Ok(path);
+        }
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+        let user = user.map(|folder| folder.join("larder").join(NAME));
+        let places = [Some(PathBuf::from(NAME)), user, Some(Path::new("/etc/larder").join(NAME))];
+        places.into_iter().flatten().find(|place| place.exists()).ok_or_else(|| {
+            Failure::usage(format!("no {NAME} here, nor in the configuration folders of user and system"))
+                .hint("give --config FILE, or set LARDER_CONFIG; larder config example prints one to start from")
+        })
+    }
+
+    fn text(&self) -> Result<(PathBuf, File, String), Failure> {
+        let place = self.place()?;
+        let failed = |error: &std::io::Error| match error.kind() {
+            ErrorKind::NotFound => Failure::usage(format!("there is no {}", place.display())),
+            _ => Failure::io(format!("cannot read {}", place.display()), error),
+        };
+        let file = File::open(&place).map_err(|error| failed(&error))?;
+        if file.metadata().is_ok_and(|found| found.len() > CONFIG_BYTES_MAX) {
+            return Err(Failure::usage(format!("{} is longer than any configuration", place.display())));
+        }
+        let text = fs::read_to_string(&place).map_err(|error| failed(&error))?;
+        Ok((place, file, text))
+    }
+
+    /// Reads it; with a mistake in it nothing is run.
+    pub fn read(&self) -> Result<Found, Failure> {
+        let (place, file, text) = self.text()?;
+        let variables = variables();
+        match config::read(&text, &variables) {
+            Ok(config) => Ok(Found { file, config, variables }),
+            Err(mistakes) => Err(refused(&place, &mistakes.0)),
+        }
+    }
+}
+
+fn refused(place: &Path, mistakes: &[Mistake]) -> Failure {
+    let said = format!("{} in {}", plural(mistakes.len() as u64, "mistake"), place.display());
+    let lines = mistakes.iter().map(|mistake| format!("{}:{mistake}", place.display()));
+    lines.fold(Failure::usage(said), Failure::detail).hint("nothing was run")
+}
+
+/// The variables of this process, of which those that are no text count for nothing here.
+fn variables() -> Variables {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+#[derive(Serialize)]
+struct Answer {
+    config: String,
+    sources: Vec<String>,
+    mistakes: Vec<Said>,
+}
+
+#[derive(Serialize)]
+struct Said {
+    line: Option<usize>,
+    column: Option<usize>,
+    key: String,
+    message: String,
+}
+
+/// Checks, or shows.
+pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    let which = match &arguments.command {
+        Command::Check(which) => which,
+        Command::Example => {
+            session.out.line(config::EXAMPLE.trim_end())?;
+            return Ok(Exit::Done);
+        }
+    };
+    let (place, _, text) = which.text()?;
+    let read = config::read(&text, &variables());
+    if session.out.form() == Form::Text {
+        let config = read.map_err(|mistakes| refused(&place, &mistakes.0))?;
+        let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+        session.out.line(format!(
+            "{}: no mistakes; {}: {}",
+            place.display(),
+            plural(names.len() as u64, "source"),
+            names.join(", ")
+        ))?;
+        return Ok(Exit::Done);
+    }
+    let (sources, mistakes) = match read {
+        Ok(config) => (config.sources.into_iter().map(|source| source.name).collect(), Vec::new()),
+        Err(mistakes) => (Vec::new(), mistakes.0),
+    };
+    let exit = if mistakes.is_empty() { Exit::Done } else { Exit::Usage };
+    let said = |Mistake { place, key, message }: Mistake| Said {
+        line: place.map(|place| place.line),
+        column: place.map(|place| place.column),
+        key,
+        message,
+    };
+    let config = place.display().to_string();
+    session.out.json(&Answer { config, sources, mistakes: mistakes.into_iter().map(said).collect() })?;
+    Ok(exit)
+}

@@ -1,0 +1,182 @@
+//! `larder run`
+
+use std::fs::File;
+
+use clap::Args;
+use rustix::fs::{FlockOperation, flock};
+use zeroize::Zeroizing;
+
+use larder::config::Unlock;
+use larder::config::sources::Source;
+use larder::config::variables::Variables;
+use larder::ops::tag;
+use larder::repo::slots::Credential;
+use larder::run::report::{Report, SourceReport, Status};
+use larder::run::{self, Request, World};
+
+use crate::cli::config::{Found, Which};
+use crate::cli::output::{self, Form, Outcome, escaped, plural, size};
+use crate::cli::report::{Exit, Failure};
+use crate::cli::session::{self, Session, identity, this_host, this_user};
+use crate::cli::unlock::Given;
+
+/// Back up what larder.toml says: the sources named, or every enabled one
+///
+/// A source that fails does not keep the others from their turn: the run goes on, and ends with 1.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sources, by their names in larder.toml
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Only those that their schedule says are due
+    #[arg(long)]
+    due: bool,
+    /// A tag for the snapshots; the name of a tier forces that tier. May be given again
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// A remark
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    /// Read and compare everything, store nothing, run no hooks
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Wait for another run of this configuration instead of ending with 11
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Runs them.
+pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    tag::check(&arguments.tags)?;
+    let found = arguments.which.read()?;
+    let mut sources = run::chosen(&found.config, &arguments.sources).map_err(|name| unknown(&found, &name))?;
+    let how = if arguments.wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
+    alone(&found.file, how)?;
+    session.global.repo = Some(found.config.repository.path.clone());
+    let unlock = found.config.repository.unlock.clone();
+    let repo = session.open_by(|| credential(unlock.as_ref(), &session.global.given, &found.variables))?;
+    let host = this_host();
+    if arguments.due {
+        let now = session::now();
+        sources.retain(|source| run::is_due(&repo, source, &host, now));
+    }
+    if sources.is_empty() {
+        session.out.note(if arguments.due { "nothing is due" } else { "no source is enabled" });
+    }
+    let request = Request {
+        tags: arguments.tags.clone(),
+        description: arguments.description.clone(),
+        dry_run: arguments.dry_run,
+    };
+    let observer = session.observer();
+    let places = [Some(found.config.repository.path.clone()), session.caches()];
+    let world = World {
+        now: &session::now,
+        variables: &found.variables,
+        host,
+        owner: this_user(),
+        threads: session::threads(),
+        skip: places.into_iter().flatten().filter_map(|place| identity(&place)).collect(),
+        observer: observer.as_ref(),
+    };
+    let report = run::run(&repo, &found.config, &sources, &request, &world)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    drop(world);
+    drop(observer);
+    if let Some(folder) = found.config.status.as_ref().filter(|_| !arguments.dry_run) {
+        report.write(folder).map_err(|error| {
+            Failure::io(format!("cannot write a report into {}", folder.display()), &error)
+                .hint("what the run stored is stored; see larder snapshots")
+        })?;
+    }
+    show(session, &report)?;
+    Ok(match report.status {
+        Status::Done => Exit::Done,
+        Status::Incomplete => Exit::Incomplete,
+        Status::Failed => Exit::Failed,
+    })
+}
+
+fn unknown(found: &Found, name: &str) -> Failure {
+    let names: Vec<&str> = found.config.sources.iter().map(|source: &Source| source.name.as_str()).collect();
+    Failure::usage(format!("there is no source {}", escaped(name.as_bytes())))
+        .hint(format!("there are: {}", names.join(", ")))
+}
+
+/// Makes sure that this is the only run of its configuration, for as long as the file is open.
+fn alone(file: &File, how: FlockOperation) -> Result<(), Failure> {
+    flock(file, how).map_err(|error| match error {
+        rustix::io::Errno::WOULDBLOCK => Failure::new(Exit::Refused, "another run of this configuration is under way")
+            .hint("wait for it, or give --wait"),
+        error => Failure::io("cannot lock the configuration", &error.into()),
+    })
+}
+
+/// What unlocks the repository: what is typed counts more than the configuration, and that more than variables.
+fn credential(unlock: Option<&Unlock>, given: &Given, variables: &Variables) -> Result<Credential, Failure> {
+    let typed = given.password_file.is_some() || given.password_command.is_some() || given.key_file.is_some();
+    match unlock.filter(|_| !typed) {
+        None => given.unlocking(),
+        Some(Unlock::KeyFile(path)) => {
+            let given = Given { key_file: Some(path.clone()), password_file: None, password_command: None };
+            given.unlocking()
+        }
+        Some(Unlock::Password(from)) => {
+            let password: Zeroizing<String> = from.fetch(variables).map_err(|error| {
+                Failure::new(Exit::Failed, "no password for the repository").detail(error).hint("see [repository]")
+            })?;
+            Ok(Credential::Password(password))
+        }
+    }
+}
+
+fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
+    if session.out.form() == Form::Json {
+        return session.out.json(report);
+    }
+    let width = report.sources.iter().map(|source| source.name.len()).max().unwrap_or(0);
+    for source in &report.sources {
+        let name = escaped(source.name.as_bytes());
+        session.out.say(format!("{name:width$}  {:<10}  {}", source.status.word(), summary(report, source)))?;
+        for warning in &source.warnings {
+            session.out.warning(format!("{name}: {}", escaped(warning.as_bytes())));
+        }
+        for error in &source.errors {
+            session.out.problem(format!("{name}: {error}"));
+        }
+    }
+    for error in &report.errors {
+        session.out.problem(error);
+    }
+    let with_snapshot = report.sources.iter().filter(|source| source.snapshot.is_some()).count();
+    let seconds = output::elapsed(report.duration_seconds);
+    let sources = plural(report.sources.len() as u64, "source");
+    session.out.say(match report.dry_run {
+        true => format!("dry run of {sources}: nothing was stored"),
+        false => format!("run {} of {sources}: {with_snapshot} with a snapshot, in {seconds}", report.run),
+    })
+}
+
+fn summary(report: &Report, source: &SourceReport) -> String {
+    let mut parts = Vec::new();
+    match &source.snapshot {
+        Some(id) => parts.push(format!("snapshot {}", &id[..id.len().min(8)])),
+        None if !report.dry_run => return "no snapshot".to_owned(),
+        None => {}
+    }
+    parts.push(format!("{}, {}", plural(source.files, "file"), size(source.bytes)));
+    parts.push(if report.dry_run {
+        format!("{} new", size(source.new_bytes))
+    } else {
+        format!("stored {}", size(source.stored_bytes))
+    });
+    if source.verified == Some(true) {
+        parts.push("verified".to_owned());
+    }
+    if let Some(forgotten @ 1..) = source.forgotten {
+        parts.push(format!("{} forgotten", plural(forgotten as u64, "older snapshot")));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,156 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::sources::Kind;
+use crate::ops::verify::Form;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read_with(text: &str, pairs: &[(&str, &str)]) -> Config {
+    read(text, &variables(pairs)).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// What is said of a configuration with mistakes in it.
+fn said(text: &str, pairs: &[(&str, &str)]) -> String {
+    read(text, &variables(pairs)).unwrap_err().to_string()
+}
+
+const LEAST: &str = "[repository]\npath = \"/r\"\n[source.files]\nkind = \"directory\"\npaths = [\"/srv\"]\n";
+
+#[test]
+fn the_example_has_no_mistake_and_means_what_it_says() {
+    let config = read_with(EXAMPLE, &[]);
+    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    assert_eq!(names, ["app", "files", "flows", "settings"]);
+    let policy = config.retention.unwrap();
+    assert_eq!((policy.last, policy.daily, policy.weekly, policy.monthly, policy.yearly), (0, 7, 4, 12, 0));
+    assert_eq!(config.hooks.limit, Duration::from_secs(300));
+    assert_eq!(config.sources[3].min_bytes, 4096);
+    let Kind::Command(command) = &config.sources[2].kind else { panic!() };
+    assert_eq!((command.file.as_str(), command.form), ("workflows.json", Form::Json));
+    let Some(Unlock::Password(SecretFrom::File(path))) = config.repository.unlock else { panic!() };
+    assert_eq!(path, PathBuf::from("/run/secrets/larder"));
+    assert!(config.sources.iter().all(|source| source.timetable == config.timetable));
+}
+
+#[test]
+fn the_shortest_one_keeps_everything_and_is_never_due() {
+    let config = read_with(LEAST, &[]);
+    assert!(config.retention.is_none() && config.timetable.is_none() && config.repository.unlock.is_none());
+    assert!(config.sources[0].enabled && config.sources[0].retention.is_none());
+}
+
+#[test]
+fn every_mistake_is_said_with_its_place() {
+    let text = r#"[repository]
+path = 7
+pasword_file = "/p"
+[schedule]
+cron = "0 25 * * *"
+[retention]
+daily = -1
+[source.files]
+kind = "directory"
+paths = ["srv", 3]
+[source.db]
+kind = "postgre"
+[source.flows]
+kind = "command"
+command = ["n8n"]
+[sources.x]
+"#;
+    let expected = [
+        "2:8: repository.path: must be a text in quotes, not of type integer",
+        "3:1: repository.pasword_file: is no key larder knows here; did you mean password_file?",
+        "5:8: schedule.cron: \"25\" is no hour",
+        "7:9: retention.daily: \"-1\" is no whole number",
+        "10:17: source.files.paths: must be a list of texts, and has one of type integer",
+        "12:8: source.db.kind: \"postgre\" is none of directory, command, postgres, sqlite; did you mean postgres?",
+        "13:1: source.flows.file: is missing",
+        "16:2: sources: is no key larder knows here; did you mean source?",
+    ];
+    let said = said(text, &[]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{said}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n  instead of\n{expected}");
+    }
+}
+
+#[test]
+fn broken_toml_has_a_place_too() {
+    assert!(said("[repository\npath = 1", &[]).starts_with("1:"), "{}", said("[repository\npath = 1", &[]));
+    assert!(said("a = 1\na = 2", &[]).starts_with("2:1: "), "{}", said("a = 1\na = 2", &[]));
+    assert_eq!(said("", &[]).lines().count(), 2);
+}
+
+#[test]
+fn variables_are_put_into_texts_and_take_the_place_of_keys() {
+    let text = LEAST.replace("/srv", "${BASE:-/home}/${NAME}/$$x");
+    let config =
+        read_with(&text, &[("NAME", "n"), ("LARDER__RETENTION__DAILY", "30"), ("LARDER__REPOSITORY__PATH", "/q")]);
+    let Kind::Directory(directory) = &config.sources[0].kind else { panic!() };
+    assert_eq!(directory.paths, [PathBuf::from("/home/n/$x")]);
+    assert_eq!((config.repository.path, config.retention.unwrap().daily), (PathBuf::from("/q"), 30));
+    let config =
+        read_with(LEAST, &[("LARDER__SOURCE__FILES__PATHS", "/a, /b"), ("LARDER__SOURCE__FILES__ENABLED", "false")]);
+    let Kind::Directory(directory) = &config.sources[0].kind else { panic!() };
+    assert_eq!(directory.paths, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    assert!(!config.sources[0].enabled);
+    assert!(said(&text, &[]).contains("source.files.paths: the variable NAME is not set"));
+    let typo = said(LEAST, &[("LARDER__RETENTION__DAYLY", "3")]);
+    assert!(typo.contains("LARDER__RETENTION__DAYLY") && typo.contains("LARDER__RETENTION__DAILY?"), "{typo}");
+}
+
+#[test]
+fn a_source_overrides_what_holds_for_all() {
+    let text = format!(
+        "{LEAST}[source.files.retention]\ndaily = 2\n[source.files.schedule]\ncron = \"0 5 * * *\"\n\
+         [retention]\ndaily = 7\nweekly = 4\n[schedule]\ncron = \"0 2 * * *\"\ntimezone = \"Asia/Tokyo\"\n"
+    );
+    let config = read_with(&text, &[]);
+    let policy = config.sources[0].retention.as_ref().unwrap();
+    assert_eq!((policy.daily, policy.weekly), (2, 4));
+    let timetable = config.sources[0].timetable.as_ref().unwrap();
+    assert_eq!(timetable.cron, "0 5 * * *".parse().unwrap());
+    assert_eq!(timetable.zone, "Asia/Tokyo".parse().unwrap());
+}
+
+#[test]
+fn a_most_number_alone_keeps_all_until_there_are_more() {
+    let policy = read_with(&format!("{LEAST}[retention]\nmax_count = 5\n"), &[]).retention.unwrap();
+    assert_eq!((policy.last, policy.daily, policy.max_count), (u32::MAX, 0, Some(5)));
+}
+
+#[test]
+fn a_secret_has_one_place_and_is_fetched_without_its_line_end() {
+    let twice = LEAST.replace("path = \"/r\"", "path = \"/r\"\npassword_env = \"A\"\npassword_file = \"/b\"");
+    assert!(said(&twice, &[]).contains("one too many"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "hidden\r\n").unwrap();
+    let none = Variables::default();
+    assert_eq!(*SecretFrom::File(file).fetch(&none).unwrap(), "hidden");
+    assert_eq!(*SecretFrom::Command("echo hidden".into()).fetch(&none).unwrap(), "hidden");
+    assert_eq!(*SecretFrom::Variable("A".into()).fetch(&variables(&[("A", "x")])).unwrap(), "x");
+    for from in [
+        SecretFrom::File(folder.path().join("none")),
+        SecretFrom::Command("echo hidden; exit 3".into()),
+        SecretFrom::Command("true".into()),
+        SecretFrom::Variable("A".into()),
+    ] {
+        let error = from.fetch(&none).unwrap_err();
+        assert!(!error.contains("hidden"), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in "(\\[[a-z.]{0,8}\\]|[a-z_]{1,8} = (1|\"\\$\\{?[A-Z]{0,3}\\}?\"|\\[[\"a,]{0,5}\\]|\\{[a-z=1]{0,4}\\})|\\PC{0,9}|\n){0,12}") {
+        let _ = read(&text, &Variables::default());
+    }
+}

@@ -1,0 +1,146 @@
+//! `larder.toml`: what is backed up, where to, when, and what is kept.
+//!
+//! Promise: what is read without a mistake can be run; all mistakes are found at once, each with its line and column.
+//! Left out on purpose: looking whether what is named exists, and fetching secrets: that is for the run.
+
+pub mod hooks;
+pub mod mistakes;
+mod reading;
+mod retention;
+pub mod secret;
+pub mod sources;
+pub mod variables;
+
+use std::path::PathBuf;
+
+use toml::de::DeTable;
+
+use crate::config::hooks::Hooks;
+use crate::config::mistakes::{Mistake, Mistakes, Place};
+use crate::config::reading::{Reading, Section};
+use crate::config::secret::{PASSWORD, SecretFrom};
+use crate::config::sources::{General, Source};
+use crate::config::variables::Variables;
+use crate::ops::retention::Policy;
+use crate::schedule::{Expression, Zone};
+
+/// An example with every table, for `larder config example`; the tests read it.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// What `larder.toml` says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The repository.
+    pub repository: Repository,
+    /// When sources are due that do not say so themselves.
+    pub timetable: Option<Timetable>,
+    /// What is kept of sources that do not say so themselves; everything if nothing is said.
+    pub retention: Option<Policy>,
+    /// What runs around a whole run.
+    pub hooks: Hooks,
+    /// The folder for reports.
+    pub status: Option<PathBuf>,
+    /// What is backed up, in the order of the names.
+    pub sources: Vec<Source>,
+}
+
+/// The repository and what unlocks it.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What unlocks it; the command line and its variables, if nothing is said.
+    pub unlock: Option<Unlock>,
+}
+
+/// What unlocks a repository.
+#[derive(Debug, Clone)]
+pub enum Unlock {
+    /// A password.
+    Password(SecretFrom),
+    /// A key file.
+    KeyFile(PathBuf),
+}
+
+/// When something is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timetable {
+    /// The calendar expression.
+    pub cron: Expression,
+    /// Whose clock it means.
+    pub zone: Zone,
+    /// Whether it counts at all.
+    pub enabled: bool,
+}
+
+impl Timetable {
+    /// Reads a table over what holds without it.
+    fn read(section: Section<'_, '_>, general: Option<&Self>) -> Option<Self> {
+        let (cron, zone) = (section.parsed("cron"), section.parsed("timezone"));
+        let enabled = section.flag("enabled");
+        let without_cron = section.exists() && cron.is_none() && general.is_none() && !section.has("cron");
+        if without_cron {
+            section.mistake("cron", "is missing: five fields, such as \"0 2 * * *\"");
+        }
+        section.finish();
+        Some(Self {
+            cron: cron.or_else(|| general.map(|general| general.cron.clone()))?,
+            zone: zone.or_else(|| general.map(|general| general.zone.clone())).unwrap_or(Zone::UTC),
+            enabled: enabled.or(general.map(|general| general.enabled)).unwrap_or(true),
+        })
+    }
+}
+
+/// Reads a configuration.
+pub fn read(text: &str, variables: &Variables) -> Result<Config, Mistakes> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let mistake = |error: &toml::de::Error| Mistake {
+            place: error.span().map(|span| Place::of(text, &span)),
+            key: String::new(),
+            message: error.message().to_owned(),
+        };
+        return Err(Mistakes(errors.iter().map(mistake).collect()));
+    }
+    let reading = Reading::new(text, variables);
+    let config = whole(Section::root(&reading, table.get_ref()));
+    let mistakes = reading.finish();
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        _ => Err(Mistakes(mistakes)),
+    }
+}
+
+fn whole(root: Section<'_, '_>) -> Option<Config> {
+    let repository = repository(root.section("repository"));
+    let timetable = Timetable::read(root.section("schedule"), None);
+    let retention = retention::read(root.section("retention"), None);
+    let hooks = Hooks::read(root.section("hooks"));
+    let status = root.section("status");
+    let directory = status.text("directory").map(PathBuf::from);
+    status.finish();
+    let named = root.section("source").named();
+    if named.is_empty() {
+        root.mistake("source", "there is no source: add a table such as [source.files]");
+    }
+    let general = General { timetable: timetable.as_ref(), retention: retention.as_ref() };
+    let mut sources: Vec<Source> = named.into_iter().filter_map(|section| sources::read(section, &general)).collect();
+    sources.sort_by(|a, b| a.name.cmp(&b.name));
+    root.finish();
+    Some(Config { repository: repository?, timetable, retention, hooks, status: directory, sources })
+}
+
+fn repository(section: Section<'_, '_>) -> Option<Repository> {
+    let path = section.required("path").map(PathBuf::from);
+    let key_file = section.text("key_file").map(|path| Unlock::KeyFile(path.into()));
+    let password = SecretFrom::read(&section, PASSWORD).map(Unlock::Password);
+    if key_file.is_some() && password.is_some() {
+        section.mistake("key_file", "is one too many: a password unlocks this repository");
+    }
+    section.finish();
+    Some(Repository { path: path?, unlock: key_file.or(password) })
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,204 @@
+//! One run of what `larder.toml` says: for each source its hooks, a snapshot, a look at what was stored, and retention.
+//!
+//! Promise: a source that fails never keeps another from its turn, and forgets nothing; what is reported as verified was
+//! read back out of the repository.
+//! Left out on purpose: when to run (`schedule`), and who is told.
+
+pub mod hooks;
+pub mod report;
+pub mod sources;
+
+use crate::config::Config;
+use crate::config::sources::Source;
+use crate::config::variables::Variables;
+use crate::crypto::random;
+use crate::format::Time;
+use crate::format::listing::Owner;
+use crate::id::SnapshotId;
+use crate::ops::backup::{self, Mode, Options};
+use crate::ops::forget::{self, What};
+use crate::ops::verify::verify;
+use crate::progress::Observer;
+use crate::repo::Repository;
+use crate::run::hooks::Facts;
+use crate::run::report::{Report, SourceReport, Status};
+use crate::run::sources::{Prepared, prepare, with_causes};
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Tags given by hand.
+    pub tags: Vec<String>,
+    /// A remark.
+    pub description: String,
+    /// Whether nothing is to be stored.
+    pub dry_run: bool,
+}
+
+/// What a run needs of the world.
+pub struct World<'w> {
+    /// The clock.
+    pub now: &'w dyn Fn() -> Time,
+    /// The variables.
+    pub variables: &'w Variables,
+    /// The name of this machine.
+    pub host: String,
+    /// Who runs it, who owns the files that streams become.
+    pub owner: Owner,
+    /// Threads.
+    pub threads: usize,
+    /// Device and inode of folders that are never backed up: repository and cache.
+    pub skip: Vec<(u64, u64)>,
+    /// Who watches.
+    pub observer: &'w dyn Observer,
+}
+
+/// The sources that a run takes: those named, or every one that is enabled. An error is the name nobody knows.
+pub fn chosen<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Source>, String> {
+    let known = |name: &&String| config.sources.iter().any(|source| source.name == **name);
+    if let Some(name) = names.iter().find(|name| !known(name)) {
+        return Err(name.clone());
+    }
+    let wanted = |source: &&Source| if names.is_empty() { source.enabled } else { names.contains(&source.name) };
+    Ok(config.sources.iter().filter(wanted).collect())
+}
+
+/// Whether a source's timetable says that it should have been run since its last snapshot. One that was never run is
+/// due at once; one without a timetable, never.
+pub fn is_due(repo: &Repository, source: &Source, host: &str, now: Time) -> bool {
+    let Some(timetable) = source.timetable.as_ref().filter(|timetable| timetable.enabled) else { return false };
+    let state = repo.state();
+    let Some(last) = state.newest_of(repo.keys().series_id(&source.name, host)) else { return true };
+    let next = timetable.cron.next(last.started.timestamp(), &timetable.zone);
+    next.is_some_and(|next| next <= now.timestamp())
+}
+
+/// Runs the sources, one after the other.
+pub fn run(
+    repo: &Repository,
+    config: &Config,
+    sources: &[&Source],
+    request: &Request,
+    world: &World<'_>,
+) -> Result<Report, crate::crypto::Error> {
+    let started = (world.now)();
+    let id = hex::encode(random::bytes::<8>()?);
+    let facts = |status| Facts { run: &id, source: "", status, snapshot: "" };
+    let mut report = Report {
+        run: id.clone(),
+        started: started.rfc3339(),
+        ended: String::new(),
+        duration_seconds: 0.0,
+        dry_run: request.dry_run,
+        status: Status::Done,
+        sources: Vec::new(),
+        errors: Vec::new(),
+    };
+    match hooks_unless_dry(request, || hooks::run(&config.hooks, "before", config.hooks.before.as_ref(), &facts(None)))
+    {
+        Ok(()) => report.sources = sources.iter().map(|source| run_one(repo, source, request, world, &id)).collect(),
+        Err(error) => report.errors.push(format!("{error}\nnothing was run")),
+    }
+    let worst = report.sources.iter().map(|source| source.status).max().unwrap_or(Status::Done);
+    report.status = if report.errors.is_empty() { worst } else { Status::Failed };
+    if !request.dry_run {
+        report.errors.extend(hooks::run_after(&config.hooks, &facts(Some(report.status))));
+    }
+    if !report.errors.is_empty() {
+        report.status = Status::Failed;
+    }
+    let ended = (world.now)();
+    report.ended = ended.rfc3339();
+    report.duration_seconds = ended.seconds_since(started);
+    Ok(report)
+}
+
+fn hooks_unless_dry(request: &Request, run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    if request.dry_run { Ok(()) } else { run() }
+}
+
+fn run_one(repo: &Repository, source: &Source, request: &Request, world: &World<'_>, run: &str) -> SourceReport {
+    let started = (world.now)();
+    let mut report = SourceReport::new(&source.name, started);
+    let facts = Facts { run, source: &source.name, status: None, snapshot: "" };
+    let before = || hooks::run(&source.hooks, "before", source.hooks.before.as_ref(), &facts);
+    match hooks_unless_dry(request, before).and_then(|()| prepare(&source.kind, world)) {
+        Ok(prepared) => snapshot(repo, source, &prepared, request, world, &mut report),
+        Err(error) => report.fail(error),
+    }
+    if !request.dry_run {
+        let snapshot = report.snapshot.clone().unwrap_or_default();
+        let facts = Facts { run, source: &source.name, status: Some(report.status), snapshot: &snapshot };
+        for error in hooks::run_after(&source.hooks, &facts) {
+            report.fail(error);
+        }
+    }
+    report.duration_seconds = (world.now)().seconds_since(started);
+    report
+}
+
+/// Makes the snapshot, looks at it, and lets older ones go.
+fn snapshot(
+    repo: &Repository,
+    source: &Source,
+    prepared: &Prepared,
+    request: &Request,
+    world: &World<'_>,
+    report: &mut SourceReport,
+) {
+    let options = Options {
+        source: source.name.clone(),
+        host: world.host.clone(),
+        user: String::from_utf8_lossy(&world.owner.user).into_owned(),
+        description: request.description.clone(),
+        tags: request.tags.clone(),
+        paths: prepared.paths.clone(),
+        mode: if request.dry_run { Mode::DryRun } else { Mode::Store },
+        threads: world.threads,
+    };
+    match backup::run(repo, prepared.source.as_ref(), &options, world.now, world.observer) {
+        Ok(stored) => {
+            report.stored(&stored);
+            if stored.counts.bytes < source.min_bytes {
+                report.fail(format!("has {} bytes, less than {} (min_bytes)", stored.counts.bytes, source.min_bytes));
+            }
+            if let Some(id) = stored.snapshot {
+                look(repo, id, prepared, world, report);
+            }
+        }
+        Err(error) => report.fail(with_causes(&error)),
+    }
+    // What failed must not push what is good out of its place.
+    if report.status != Status::Failed && !request.dry_run {
+        forget_older(repo, source, world, report);
+    }
+}
+
+/// Reads back what has a form.
+fn look(repo: &Repository, id: SnapshotId, prepared: &Prepared, world: &World<'_>, report: &mut SourceReport) {
+    if prepared.forms.is_empty() {
+        return;
+    }
+    let state = repo.state();
+    let root = state.snapshot(&id).ok_or_else(|| "is not there any more".to_owned());
+    let root = root.and_then(|snapshot| repo.record(snapshot).map_err(|error| error.to_string()));
+    let root = match root {
+        Ok(record) => record.root,
+        Err(error) => return report.fail(format!("snapshot {}: {error}", id.short())),
+    };
+    for (path, form) in &prepared.forms {
+        if let Err(flaw) = verify(repo, &root, path, *form, world.threads) {
+            report.fail(format!("{} {}", String::from_utf8_lossy(path), with_causes(&flaw)));
+        }
+    }
+    report.verified = Some(report.status != Status::Failed);
+}
+
+fn forget_older(repo: &Repository, source: &Source, world: &World<'_>, report: &mut SourceReport) {
+    let Some(policy) = source.retention.clone() else { return };
+    let what = What::Policy { policy, source: Some(source.name.clone()) };
+    match forget::apply(repo, &what, (world.now)()) {
+        Ok(plan) => report.forgotten = Some(plan.forgotten().count()),
+        Err(error) => report.fail(format!("retention: {}", with_causes(&error))),
+    }
+}

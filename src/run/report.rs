@@ -1,0 +1,152 @@
+//! What came of a run, for people and for programs.
+
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use crate::format::Time;
+use crate::ops::backup;
+
+/// What came of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The run's own id, 16 hexadecimal digits.
+    pub run: String,
+    /// When it began, in RFC 3339.
+    pub started: String,
+    /// When it ended, in RFC 3339.
+    pub ended: String,
+    /// How long it took, in seconds.
+    pub duration_seconds: f64,
+    /// Whether nothing was stored on purpose.
+    pub dry_run: bool,
+    /// How it ended: the worst that happened to any source.
+    pub status: Status,
+    /// Each source that was taken.
+    pub sources: Vec<SourceReport>,
+    /// What went wrong beside the sources: hooks of the whole run.
+    pub errors: Vec<String>,
+}
+
+/// How a source, or a run, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is well.
+    Done,
+    /// There is a snapshot, but some entries could not be read.
+    Incomplete,
+    /// Something failed; `snapshot` says whether there is one nevertheless.
+    Failed,
+}
+
+/// What came of a source.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceReport {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub status: Status,
+    /// When it was begun, in RFC 3339.
+    pub started: String,
+    /// How long it took, in seconds, hooks included.
+    pub duration_seconds: f64,
+    /// The snapshot, if there is one.
+    pub snapshot: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Bytes that were not there before.
+    pub new_bytes: u64,
+    /// Bytes that these took in the repository.
+    pub stored_bytes: u64,
+    /// Whether what was stored was read back and is what it should be; null where nothing was looked at.
+    pub verified: Option<bool>,
+    /// How many older snapshots retention forgot; null where it was not asked.
+    pub forgotten: Option<usize>,
+    /// What went wrong.
+    pub errors: Vec<String>,
+    /// What is worth knowing.
+    pub warnings: Vec<String>,
+}
+
+impl Status {
+    /// In a word, as the report has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Done => "done",
+            Status::Incomplete => "incomplete",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+impl Report {
+    /// Writes `backup_report.json` into a folder, all of it at once, readable for monitors of other users.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.write_all(b"\n")?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        file.persist(folder.join("backup_report.json"))?;
+        Ok(())
+    }
+}
+
+impl SourceReport {
+    /// Nothing happened yet.
+    pub fn new(name: &str, started: Time) -> Self {
+        Self {
+            name: name.to_owned(),
+            status: Status::Done,
+            started: started.rfc3339(),
+            duration_seconds: 0.0,
+            snapshot: None,
+            tags: Vec::new(),
+            files: 0,
+            bytes: 0,
+            new_bytes: 0,
+            stored_bytes: 0,
+            verified: None,
+            forgotten: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Notes a failure.
+    pub fn fail(&mut self, message: impl Into<String>) {
+        self.status = Status::Failed;
+        self.errors.push(message.into());
+    }
+
+    /// Notes what was stored.
+    pub fn stored(&mut self, report: &backup::Report) {
+        let counts = &report.counts;
+        self.snapshot = report.snapshot.map(|id| id.to_string());
+        self.tags.clone_from(&report.tags);
+        self.files = counts.files;
+        self.bytes = counts.bytes;
+        self.new_bytes = counts.new_raw_bytes;
+        self.stored_bytes = counts.new_stored_bytes;
+        self.warnings.extend(report.warnings.iter().cloned());
+        self.warnings.extend(report.problems.iter().map(|problem| {
+            let path = if problem.path.is_empty() { ".".into() } else { String::from_utf8_lossy(&problem.path) };
+            format!("{path}: {}", problem.message)
+        }));
+        let unsaid = report.problems_total.saturating_sub(report.problems.len() as u64);
+        if unsaid > 0 {
+            self.warnings.push(format!("and {unsaid} more entries"));
+        }
+        if !report.complete {
+            self.status = self.status.max(Status::Incomplete);
+        }
+    }
+}

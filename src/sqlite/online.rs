@@ -1,0 +1,73 @@
+//! Databases of others: copied while they are in use, and looked through.
+//!
+//! Promise: a copy is the database as of one moment, whatever is written meanwhile; the original is never written to.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+/// How long to wait for a writer that holds the database.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(100);
+/// Most flaws that are listed.
+const FLAWS_MAX: u32 = 5;
+
+/// Why a database was not copied, or not looked through.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// There is no such file, or it is no file.
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
+    /// There is no room for the copy.
+    #[error("cannot make a copy: {0}")]
+    Staging(String),
+    /// Somebody keeps writing.
+    #[error("it stayed locked for {} seconds", PATIENCE.as_secs())]
+    Locked,
+}
+
+/// Copies a database that may be in use.
+///
+/// All in one step: with several, every write in between would begin the copy again. In write-ahead mode nobody waits
+/// for it; otherwise writers wait until it is done.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    if !from.is_file() {
+        return Err(Error::NoFile(from.to_owned()));
+    }
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    source.busy_timeout(PATIENCE)?;
+    let mut target = Connection::open(to)?;
+    target.pragma_update(None, "synchronous", "OFF")?;
+    let backup = Backup::new(&source, &mut target)?;
+    let mut waited = Duration::ZERO;
+    loop {
+        match backup.step(-1)? {
+            StepResult::Done => return Ok(()),
+            _ if waited >= PATIENCE => return Err(Error::Locked),
+            _ => {
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+        }
+    }
+}
+
+/// What is wrong with a database that nobody else uses; empty when nothing is.
+pub fn flaws(path: &Path) -> Result<Vec<String>, Error> {
+    let database =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut statement = database.prepare(&format!("PRAGMA integrity_check({FLAWS_MAX})"))?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+#[cfg(test)]
+#[path = "online_tests.rs"]
+mod tests;

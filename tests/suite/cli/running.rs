@@ -1,0 +1,165 @@
+//! `larder.toml`: checked, and run.
+
+use std::fs;
+
+use super::Shell;
+
+/// A configuration with a folder, a command and a database.
+fn configured() -> Shell {
+    let shell = Shell::bare();
+    shell.types("init --timezone UTC --recovery-file recovery --quiet").sees(0, "", "");
+    shell.write("data/one", "one\n");
+    let database = rusqlite::Connection::open(shell.path("app.db")).unwrap();
+    database.execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (1), (2)").unwrap();
+    let here = shell.path("").display().to_string();
+    let here = here.trim_end_matches('/');
+    shell.write(
+        "larder.toml",
+        &format!(
+            "[repository]\npath = \"{here}/repository\"\nkey_file = \"{here}/key\"\n\
+             [retention]\nlast = 2\n[status]\ndirectory = \"{here}\"\n\
+             [source.files]\nkind = \"directory\"\npaths = [\"{here}/data\"]\n\
+             [source.flows]\nkind = \"command\"\ncommand = [\"echo\", \"[1, 2]\"]\nfile = \"flows.json\"\n\
+             [source.settings]\nkind = \"sqlite\"\npath = \"{here}/app.db\"\n"
+        ),
+    );
+    shell
+}
+
+/// The configuration with a part replaced.
+fn change(shell: &Shell, from: &str, to: &str) {
+    let text = shell.read("larder.toml");
+    assert!(text.contains(from), "{text}");
+    shell.write("larder.toml", &text.replace(from, to));
+}
+
+#[test]
+fn a_run_backs_up_every_source_and_what_was_stored_comes_back() {
+    let shell = configured();
+    shell.types("config check").sees(0, "larder.toml: no mistakes; 3 sources: files, flows, settings", "");
+    shell.types("run").sees(
+        0,
+        "files     done        snapshot *, 1 file, 4 B, stored *
+         flows     done        snapshot *, 1 file, 7 B, stored *, verified
+         settings  done        snapshot *, 1 file, * KiB, stored *, verified
+         run * of 3 sources: 3 with a snapshot, in * s"
+            .replace("         ", "")
+            .as_str(),
+        "",
+    );
+    shell.types("cat flows@latest:flows.json").sees(0, "[1, 2]", "");
+    shell.types("restore settings@latest --to back --quiet").sees(0, "", "");
+    let back = rusqlite::Connection::open(shell.path("back/app.db")).unwrap();
+    assert_eq!(back.query_row("SELECT sum(n) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 3);
+    let report: serde_json::Value = serde_json::from_str(&shell.read("backup_report.json")).unwrap();
+    assert_eq!((report["status"].as_str(), report["sources"].as_array().unwrap().len()), (Some("done"), 3));
+}
+
+#[test]
+fn a_source_that_fails_hides_no_other_and_forgets_nothing() {
+    let shell = configured();
+    for _ in 0..3 {
+        shell.types("run --quiet").sees(0, "", "");
+    }
+    // Two `last` each, and the one that holds the day.
+    assert_eq!(shell.types("snapshots --json --source flows").json().as_array().unwrap().len(), 2);
+    change(&shell, "\"echo\", \"[1, 2]\"", "\"sh\", \"-c\", \"echo half; echo no such table >&2; exit 3\"");
+    shell.types("run").sees(
+        1,
+        "files     done        *\nflows     failed      no snapshot\nsettings  done        *\nrun * of 3 sources: 2 with a snapshot, in * s",
+        "error: flows: sh failed: exit status: 3\n  no such table",
+    );
+    assert_eq!(shell.types("snapshots --json --source flows").json().as_array().unwrap().len(), 2);
+    // Broken in a way that the command does not know of: there is a snapshot, and it is no success.
+    change(&shell, "echo half; echo no such table >&2; exit 3", "echo '[1, '");
+    shell.types("run flows").sees(1, "flows  failed      snapshot *\nrun *", "error: flows: flows.json is no JSON: *");
+    assert_eq!(shell.types("snapshots --json --source flows").json().as_array().unwrap().len(), 3);
+    let report = shell.types("run --json").json();
+    assert_eq!(report["status"], "failed");
+    assert_eq!(report["sources"][1]["verified"], false);
+}
+
+#[test]
+fn hooks_run_around_a_source_and_one_that_fails_before_keeps_it_from_running() {
+    let shell = configured();
+    let hooks = "[source.flows.hooks]\nbefore = \"echo before $LARDER_SOURCE >> log\"\n\
+                 on_success = \"echo success $LARDER_STATUS >> log\"\non_failure = \"echo failure >> log\"\n\
+                 after = [\"sh\", \"-c\", \"echo after >> log\"]\nlimit = \"1s\"\n";
+    shell.write("larder.toml", &(shell.read("larder.toml") + hooks));
+    shell.types("run flows --quiet").sees(0, "", "");
+    assert_eq!(shell.read("log"), "before flows\nsuccess done\nafter\n");
+    shell.types("run flows --dry-run --quiet").sees(0, "", "");
+    assert_eq!(shell.read("log"), "before flows\nsuccess done\nafter\n");
+    change(&shell, "echo before $LARDER_SOURCE >> log", "echo nobody home; exit 9");
+    shell.types("run flows").sees(
+        1,
+        "flows  failed      no snapshot\nrun *",
+        "error: flows: hook before: sh failed: exit status: 9\n  nobody home",
+    );
+    assert_eq!(shell.read("log"), "before flows\nsuccess done\nafter\nfailure\nafter\n");
+    change(&shell, "echo nobody home; exit 9", "sleep 600");
+    shell.types("run flows").sees(
+        1,
+        "flows  failed      no snapshot\nrun *",
+        "error: flows: hook before: sh took longer than 1 seconds and was ended",
+    );
+}
+
+#[test]
+fn only_what_is_due_is_run() {
+    let shell = configured();
+    let schedule = "[schedule]\ncron = \"0 0 1 1 *\"\n[source.files.schedule]\nenabled = false\n";
+    shell.write("larder.toml", &(shell.read("larder.toml") + schedule));
+    let names = |seen: super::Seen| -> Vec<String> {
+        let report = seen.json();
+        report["sources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(shell.types("run --due --json")), ["flows", "settings"]);
+    shell.types("run --due").sees(0, "run * of 0 sources: 0 with a snapshot, in * s", "note: nothing is due");
+}
+
+#[test]
+fn mistakes_are_all_said_before_anything_is_run() {
+    let shell = configured();
+    change(&shell, "kind = \"sqlite\"", "kind = \"sqlit\"");
+    change(&shell, "last = 2", "lats = 2");
+    shell.types("run").sees(
+        2,
+        "",
+        "error: 2 mistakes in larder.toml
+           larder.toml:5:1: retention.lats: is no key larder knows here; did you mean last?
+           larder.toml:*: source.settings.kind: \"sqlit\" is none of *; did you mean sqlite?
+           hint: nothing was run"
+            .replace("           ", "  ")
+            .as_str(),
+    );
+    assert_eq!(shell.types("config check --json").json()["mistakes"].as_array().unwrap().len(), 2);
+    shell.types("snapshots").sees(0, "", "no snapshots");
+    let shell = configured();
+    shell.types("run nothing").sees(
+        2,
+        "",
+        "error: there is no source nothing\n  hint: there are: files, flows, settings",
+    );
+    shell.types("run --config none.toml").sees(2, "", "error: there is no none.toml");
+    fs::remove_file(shell.path("larder.toml")).unwrap();
+    shell.types("run").sees(2, "", "error: no larder.toml here, *\n  hint: *");
+    assert!(shell.types("config example").stdout.contains("[source.app]"));
+}
+
+#[test]
+fn two_runs_of_one_configuration_do_not_mix() {
+    let shell = configured();
+    let hooks = "[hooks]\nbefore = \"touch begun; while [ ! -e go ]; do sleep 0.05; done\"\n";
+    shell.write("larder.toml", &(shell.read("larder.toml") + hooks));
+    let mut first = shell.command("run --quiet").spawn().unwrap();
+    while !shell.path("begun").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    shell.types("run").sees(11, "", "error: another run of this configuration is under way\n  hint: *");
+    let second = shell.command("run --quiet --wait").spawn().unwrap();
+    shell.write("go", "");
+    assert!(first.wait().unwrap().success());
+    assert!(second.wait_with_output().unwrap().status.success());
+    assert_eq!(shell.types("snapshots --json --source files").json().as_array().unwrap().len(), 2);
+}

@@ -1,0 +1,5 @@
+//! Sources that know a service, against the real software.
+//!
+//! Each server is started by the test itself, in a folder of its own, and ends with it.
+
+mod postgres;
