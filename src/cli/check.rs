@@ -84,7 +84,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let result = check::run(&repo, depth, session::threads(), observer.as_ref());
     drop(observer);
     let report = result?;
-    show(session, &report, output::seconds_between(begun, session::now()))?;
+    show(session, &report, depth, output::seconds_between(begun, session::now()))?;
     Ok(if report.problems_total == 0 { Exit::Done } else { Exit::Damage })
 }
 
@@ -93,7 +93,7 @@ fn seed() -> Result<u64, Failure> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn show(session: &mut Session, report: &Report, seconds: f64) -> Result<(), Failure> {
+fn show(session: &mut Session, report: &Report, depth: Depth, seconds: f64) -> Result<(), Failure> {
     let out = &mut session.out;
     if out.form() == Form::Json {
         return out.json(&answer(report, seconds));
@@ -125,7 +125,8 @@ fn show(session: &mut Session, report: &Report, seconds: f64) -> Result<(), Fail
         plural(report.chunks, "chunk"),
     ];
     out.say(format!("checked {} in {}", looked.join(", "), output::elapsed(seconds)))?;
-    if report.blocks_read > 0 {
+    // Of a small repository a share may be nothing: that is to be seen, too.
+    if depth != Depth::Structure {
         out.say(format!("  read {}, {}", plural(report.blocks_read, "block"), size(report.bytes_read)))?;
     }
     match report.problems_total {

@@ -18,6 +18,15 @@ pub fn extents(file: impl AsFd, bytes: u64) -> io::Result<Option<Vec<Extent>>> {
     extents_limited(file, bytes, EXTENTS_MAX as usize)
 }
 
+/// Where data begins that is not before `at`; `end` if there is none before it. Where nobody knows, `at` itself.
+pub fn next_data(file: impl AsFd, at: u64, end: u64) -> u64 {
+    match seek(&file, SeekFrom::Data(at)) {
+        Ok(offset) => offset.clamp(at, end),
+        Err(Errno::NXIO) => end,
+        Err(_) => at,
+    }
+}
+
 fn extents_limited(file: impl AsFd, bytes: u64, extents_max: usize) -> io::Result<Option<Vec<Extent>>> {
     let mut found: Vec<Extent> = Vec::new();
     let mut at = 0;

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::{extents, extents_limited, merge_closest};
+use super::{extents, extents_limited, merge_closest, next_data};
 use crate::format::listing::Extent;
 
 const MIB: u64 = 1 << 20;
@@ -37,6 +37,17 @@ fn extents_end_where_the_length_says() {
     let file = sparse_file(8 * MIB, &[0, MIB, 4 * MIB]);
     assert_eq!(extents(&file, MIB + 100).unwrap(), Some(stretches(&[(0, 4096), (MIB, 100)])));
     assert_eq!(extents(&file, 16 * MIB).unwrap(), Some(stretches(&[(0, 4096), (MIB, 4096), (4 * MIB, 4096)])));
+}
+
+#[test]
+fn the_next_data_is_found_or_the_end() {
+    let file = sparse_file(8 * MIB, &[MIB]);
+    assert_eq!(next_data(&file, 0, 8 * MIB), MIB);
+    assert_eq!(next_data(&file, 0, 1000), 1000);
+    assert_eq!(next_data(&file, MIB + 100, 8 * MIB), MIB + 100);
+    assert_eq!(next_data(&file, 2 * MIB, 8 * MIB), 8 * MIB);
+    let (pipe, _other) = std::io::pipe().unwrap();
+    assert_eq!(next_data(&pipe, 5, 10), 5);
 }
 
 #[test]

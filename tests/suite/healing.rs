@@ -88,13 +88,23 @@ fn a_pack_whose_front_is_damaged_is_stored_again_and_pruned_once_nothing_needs_i
 
 /// Nothing is damaged because somebody else prunes meanwhile.
 #[test]
-fn a_check_beside_prunes_finds_nothing() {
+fn a_check_or_a_restore_beside_prunes_finds_nothing() {
     let larder = Larder::new();
+    write_day(&larder.path("kept"), 99, FILES, BYTES);
+    larder.ok(&["backup", text(&larder.path("kept"))]);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for number in 1..=12 {
                 day(&larder, number);
-                for id in larder.run(&["snapshots", "--json"]).json().as_array().unwrap().iter().rev().skip(1) {
+                for id in larder
+                    .run(&["snapshots", "--source", "data", "--json"])
+                    .json()
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .rev()
+                    .skip(1)
+                {
                     larder.ok(&["forget", id["id"].as_str().unwrap()]);
                 }
                 larder.ok(&["prune", "--grace", "0s", "--max-unused", "0"]);
@@ -104,6 +114,10 @@ fn a_check_beside_prunes_finds_nothing() {
         while !writer.is_finished() || checks == 0 {
             let check = larder.run(&["check"]);
             assert_eq!(check.code, Some(0), "{check:?}");
+            // Its chunks are moved into another pack by each prune.
+            let to = larder.path(&format!("beside{checks}"));
+            let restore = larder.run(&["restore", "kept@latest", "--to", text(&to)]);
+            assert_eq!((restore.code, day_in(&to, FILES, BYTES)), (Some(0), 99), "{restore:?}");
             checks += 1;
         }
     });

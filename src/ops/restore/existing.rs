@@ -15,6 +15,7 @@ use crate::ops::restore::{Context, Existing, Extra, Mode, Verify};
 use crate::posix::apply::set_file;
 use crate::posix::capture::{Identity, Kind, Status, status_at, status_of};
 use crate::posix::open::{file_at, read_at};
+use crate::posix::sparse::next_data;
 use crate::repo::Repository;
 use crate::repo::listing::Chunks;
 
@@ -125,11 +126,13 @@ pub fn is_equal(repo: &Repository, entry: &Entry, file: &OwnedFd, status: &Statu
 fn holes_are_empty(layout: &Layout, file: &OwnedFd, bytes: u64) -> bool {
     let mut buffer = Vec::new();
     layout.holes(bytes).all(|(from, to)| {
-        let mut at = from;
+        let mut at = next_data(file, from, to);
         while at < to {
             buffer.resize((to - at).min(HOLE_BUFFER_BYTES) as usize, 0);
             match read_at(file, &mut buffer, at) {
-                Ok(read) if read == buffer.len() && buffer.iter().all(|&byte| byte == 0) => at += read as u64,
+                Ok(read) if read == buffer.len() && buffer.iter().all(|&byte| byte == 0) => {
+                    at = next_data(file, at + read as u64, to);
+                }
                 _ => return false,
             }
         }

@@ -101,13 +101,22 @@ pub fn rescue(
     not: PackNumber,
     error: RepoError,
 ) -> Result<Vec<u8>, RepoError> {
+    let chunk = ChunkRef { id, bytes };
+    let head = repo.state().head;
+    let found = elsewhere(repo, &chunk, not).or_else(|| {
+        // Others may have moved it into a new pack meanwhile, and swept the old one.
+        let moved = repo.refresh().is_ok_and(|state| state.head != head) && Catalog::catch_up(repo).is_ok();
+        moved.then(|| elsewhere(repo, &chunk, not)).flatten()
+    });
+    found.ok_or(error)
+}
+
+/// A chunk from any pack that counts, but for one.
+fn elsewhere(repo: &Repository, chunk: &ChunkRef, not: PackNumber) -> Option<Vec<u8>> {
     let state = repo.state();
-    let Ok(copies) = ask(repo, &mut |index| index.copies(Kind::Data, &id)) else { return Err(error) };
-    for copy in copies.into_iter().filter(|copy| copy.pack != not) {
+    let copies = ask(repo, &mut |index| index.copies(Kind::Data, &chunk.id)).ok()?;
+    copies.into_iter().filter(|copy| copy.pack != not).find_map(|copy| {
         let swept = repo.index().pack(copy.pack).is_none_or(|row| state.fate(&row.id) == Some(Fate::Swept));
-        if !swept && let Ok(chunk) = repo.chunk_at(Kind::Data, &ChunkRef { id, bytes }, copy) {
-            return Ok(chunk);
-        }
-    }
-    Err(error)
+        if swept { None } else { repo.chunk_at(Kind::Data, chunk, copy).ok() }
+    })
 }
