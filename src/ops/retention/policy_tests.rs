@@ -96,6 +96,38 @@ fn tags_that_people_named_stay_whatever_the_policy() {
 }
 
 #[test]
+fn a_most_number_is_applied_last_and_takes_the_oldest_first() {
+    let lines = |kept: [&'static str; 5]| {
+        [
+            ("2026-01-01 03:00+01", kept[0]),
+            ("2026-01-02 03:00+01 | legal", kept[1]),
+            ("2026-01-03 03:00+01", kept[2]),
+            ("2026-01-04 03:00+01", kept[3]),
+            ("2026-01-05 03:00+01", kept[4]),
+        ]
+    };
+    let policy = |max_count| Policy { last: 4, yearly: 1, max_count: Some(max_count), ..Policy::NOTHING };
+    check_policy(&policy(5), &lines(["yearly", "last legal", "last", "last", "last"]));
+    check_policy(&policy(4), &lines(["", "last legal", "last", "last", "last"]));
+    // A name holds the second one, whatever the number, and it counts.
+    check_policy(&policy(3), &lines(["", "last legal", "", "last", "last"]));
+    check_policy(&policy(1), &lines(["", "last legal", "", "", "last"]));
+}
+
+#[test]
+fn a_most_number_spares_the_newest_complete_one() {
+    check_policy(
+        &Policy { last: 9, max_count: Some(1), ..Policy::NOTHING },
+        &[
+            ("2026-01-01 03:00+01", ""),
+            ("2026-01-02 03:00+01", "last"),
+            ("2026-01-03 03:00+01 | incomplete", ""),
+            ("2026-01-04 03:00+01 | incomplete", ""),
+        ],
+    );
+}
+
+#[test]
 fn incomplete_ones_take_no_place_from_complete_ones() {
     let policy = Policy { last: 2, ..Policy::NOTHING };
     check_policy(
