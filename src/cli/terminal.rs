@@ -4,11 +4,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::process;
 
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+/// How a shell counts what Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 /// Longest line that a terminal hands over.
 const LINE_BYTES_MAX: usize = 4096;
 
@@ -53,7 +56,8 @@ pub fn ask(text: &str) -> io::Result<Option<Zeroizing<String>>> {
     if line.last() == Some(&silent.interrupt) {
         drop(silent);
         kill_process(getpid(), Signal::INT)?;
-        return Err(ErrorKind::Interrupted.into());
+        // Where the signal is ignored, as for what a shell runs in the background, nothing has happened.
+        process::exit(INTERRUPTED);
     }
     if line.is_empty() {
         return Ok(None);
