@@ -381,3 +381,37 @@ fn a_name_with_a_control_character_is_refused() {
         shell.types(&typed).sees(2, "", &format!("error: {flag} has a line break *"));
     }
 }
+
+#[test]
+fn a_folder_elsewhere_with_the_same_name_is_no_part_of_the_series() {
+    let shell = Shell::with_snapshot();
+    shell.write("other/data/one", "another\n");
+    shell.types("backup other/data --host here").sees(
+        2,
+        "",
+        "error: the source data has been *, and this is *\n  hint: --source NAME *",
+    );
+    shell.types("backup other/data --host here --source other --quiet").sees(0, "", "");
+    // Asked for, it is done; and the same folder goes on as it was.
+    shell.types("backup data --host here --quiet").sees(0, "", "");
+    shell.types("backup other/data --host here --source data --quiet").sees(0, "", "");
+}
+
+#[test]
+fn a_command_that_nothing_runs_and_an_empty_tag_are_no_silent_mistakes() {
+    let shell = Shell::with_snapshot();
+    shell.types("backup --stdin dump -- echo hi").sees(2, "", "error: what stands after -- *\n  hint: *");
+    shell.types("backup data -- echo hi").sees(2, "", "error: what stands after -- *\n  hint: *");
+    assert_eq!(shell.types("forget --keep-tag ''").code, 2);
+    assert_eq!(shell.types("snapshots --json").json().as_array().unwrap().len(), 1);
+    // Without the flag it looks for a key to be given or typed, and says so.
+    shell.types("recover").sees(2, "", "error: no recovery key given, *\n  hint: *");
+}
+
+#[test]
+fn what_a_command_complains_of_cannot_steer_the_terminal() {
+    let shell = Shell::new();
+    let seen = shell.types("backup --command dump -- sh -c 'printf \"a\\033]0;owned\\007b\" >&2; exit 3'");
+    assert_eq!(seen.code, 1);
+    assert!(!seen.stderr.contains(['\u{1b}', '\u{7}']) && seen.stderr.contains("owned"), "{:?}", seen.stderr);
+}
