@@ -70,21 +70,24 @@ fn a_backup_killed_at_any_moment_costs_nothing_but_its_own_work() {
     let source = larder.path("source");
     let backup = ["backup", source.to_str().unwrap(), "--source", "docs"];
     write_day(&source, 0, FILES, BYTES);
-    let mut usual = usual(&larder, &backup);
-    let (mut killed, mut newest) = (0, 0);
-    for day in 1..=rounds(8) {
+    let mut most = usual(&larder, &backup);
+    let (mut killed, mut day, mut newest) = (0, 0, 0);
+    // However fast the others are: a run that is given next to no time is killed.
+    while day < rounds(8) || killed == 0 {
+        day += 1;
         write_day(&source, day, FILES, BYTES);
-        let begun = Instant::now();
-        killed += u64::from(kill(&larder, &backup, usual, &mut random));
-        usual = usual.max(begun.elapsed());
+        if kill(&larder, &backup, most, &mut random) {
+            killed += 1;
+        } else {
+            most = most * 3 / 4;
+        }
         let found = proven(&larder);
         assert!(found == newest || found == day, "day {found} after {newest} and {day}");
         newest = found;
     }
-    assert!(killed > 0, "not one run was killed in time");
     // What killed runs left is of use to the next, and then nothing is left to be freed.
     larder.ok(&backup);
-    assert_eq!(proven(&larder), rounds(8));
+    assert_eq!(proven(&larder), day);
 }
 
 #[test]
