@@ -7,14 +7,21 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use larder::config::mistakes::Mistake;
+use larder::config::sources::Source;
 use larder::config::variables::Variables;
-use larder::config::{self, Config};
+use larder::config::{self, Config, Unlock};
+use larder::progress::Observer;
+use larder::repo::Repository;
+use larder::repo::slots::Credential;
+use larder::run::{self, World};
 
-use crate::cli::output::{Form, Outcome, plural};
+use crate::cli::output::{Form, Outcome, escaped, plural};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::session::Session;
+use crate::cli::session::{self, Session, identity, this_host, this_user};
+use crate::cli::unlock::Given;
 
 /// Longest configuration.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -51,6 +58,40 @@ pub struct Found {
     pub config: Config,
     /// The variables it was read with.
     pub variables: Variables,
+}
+
+impl Found {
+    /// The sources named, or every enabled one.
+    pub fn chosen(&self, names: &[String]) -> Result<Vec<&Source>, Failure> {
+        run::chosen(&self.config, names).map_err(|name| {
+            let names: Vec<&str> = self.config.sources.iter().map(|source| source.name.as_str()).collect();
+            Failure::usage(format!("there is no source {}", escaped(name.as_bytes())))
+                .hint(format!("there are: {}", names.join(", ")))
+        })
+    }
+
+    /// Opens its repository.
+    pub fn open(&self, session: &mut Session) -> Result<Repository, Failure> {
+        session.global.repo = Some(self.config.repository.path.clone());
+        let unlock = self.config.repository.unlock.as_ref();
+        session.open_by(|| credential(unlock, &session.global.given, &self.variables))
+    }
+
+    /// What a run needs of the world.
+    pub fn world<'w>(&'w self, session: &Session, observer: &'w dyn Observer) -> World<'w> {
+        let places = [Some(self.config.repository.path.clone()), session.caches()];
+        let own: Vec<PathBuf> = places.into_iter().flatten().filter_map(|place| place.canonicalize().ok()).collect();
+        World {
+            now: &session::now,
+            variables: &self.variables,
+            host: this_host(),
+            owner: this_user(),
+            threads: session::threads(),
+            skip: own.iter().filter_map(|place| identity(place)).collect(),
+            own,
+            observer,
+        }
+    }
 }
 
 impl Which {
@@ -98,6 +139,24 @@ fn refused(place: &Path, mistakes: &[Mistake]) -> Failure {
     let said = format!("{} in {}", plural(mistakes.len() as u64, "mistake"), place.display());
     let lines = mistakes.iter().map(|mistake| format!("{}:{mistake}", place.display()));
     lines.fold(Failure::usage(said), Failure::detail).hint("nothing was run")
+}
+
+/// What unlocks the repository: what is typed counts more than the configuration, and that more than variables.
+fn credential(unlock: Option<&Unlock>, given: &Given, variables: &Variables) -> Result<Credential, Failure> {
+    let typed = given.password_file.is_some() || given.password_command.is_some() || given.key_file.is_some();
+    match unlock.filter(|_| !typed) {
+        None => given.unlocking(),
+        Some(Unlock::KeyFile(path)) => {
+            let given = Given { key_file: Some(path.clone()), password_file: None, password_command: None };
+            given.unlocking()
+        }
+        Some(Unlock::Password(from)) => {
+            let password: Zeroizing<String> = from.fetch(variables).map_err(|error| {
+                Failure::new(Exit::Failed, "no password for the repository").detail(error).hint("see [repository]")
+            })?;
+            Ok(Credential::Password(password))
+        }
+    }
 }
 
 /// The variables of this process, of which those that are no text count for nothing here.

@@ -10,9 +10,11 @@ mod chosen;
 mod completions;
 mod config;
 mod diff;
+mod doctor;
 mod find;
 mod forget;
 mod init;
+mod into;
 mod key;
 mod ls;
 mod output;
@@ -59,6 +61,7 @@ enum Command {
     Init(init::Arguments),
     Backup(backup::Arguments),
     Run(run::Arguments),
+    Doctor(doctor::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
     Find(find::Arguments),
@@ -82,6 +85,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Init(arguments) => init::run(session, arguments),
         Command::Backup(arguments) => backup::run(session, arguments),
         Command::Run(arguments) => run::run(session, arguments),
+        Command::Doctor(arguments) => doctor::run(session, arguments),
         Command::Snapshots(arguments) => snapshots::run(session, arguments),
         Command::Ls(arguments) => ls::run(session, arguments),
         Command::Find(arguments) => find::run(session, arguments),

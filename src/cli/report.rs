@@ -129,6 +129,16 @@ impl Failure {
         self.exit
     }
 
+    /// What went wrong, in full.
+    pub fn message(&self) -> String {
+        [&self.message].into_iter().chain(&self.details).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// As printed.
     pub fn text(&self) -> String {
         let mut text = format!("error: {}\n", harmless(&self.message));

@@ -10,21 +10,22 @@ use larder::ops::restore::report::{Action, Message, Report};
 use larder::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify};
 
 use crate::cli::chosen::Chosen;
+use crate::cli::config::Which;
+use crate::cli::into;
 use crate::cli::output::{self, Form, JsonPath, Outcome, count, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session, lies_within};
 
-/// Put a snapshot, or a path of it, into a folder
+/// Put a snapshot, or a path of it, into a folder; or a whole snapshot back into the service it is of
 ///
 /// Of a folder, what is in it goes directly into the target; anything else goes there under its own name.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The snapshot, and a path in it
-    #[arg(value_name = "SNAPSHOT[:PATH]")]
-    what: OsString,
-    /// The target; made if it does not exist
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
+    #[arg(value_name = "SNAPSHOT[:PATH]", required_unless_present = "interactive")]
+    pub what: Option<OsString>,
+    #[command(flatten)]
+    pub destination: Destination,
     /// Only what matches: a name, or a path with `/`, `*`, `?`, `**`. May be given again
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -33,7 +34,7 @@ pub struct Arguments {
     exclude: Vec<String>,
     /// Only say what would be done
     #[arg(long, short = 'n')]
-    dry_run: bool,
+    pub dry_run: bool,
     /// What to do with what is in the target already; without this only an empty target is taken
     #[arg(long, value_name = "HOW")]
     existing: Option<How>,
@@ -48,6 +49,28 @@ pub struct Arguments {
     no_owner: bool,
 }
 
+/// Where to.
+#[derive(Debug, Args)]
+pub struct Destination {
+    /// The target; made if it does not exist
+    #[arg(long, value_name = "DIR", required_unless_present = "into")]
+    pub to: Option<PathBuf>,
+    /// The source in larder.toml whose service gets it back; what it holds now is stored first
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["to", "include", "exclude", "existing", "delete", "verify", "no_owner"])]
+    pub into: Option<String>,
+    /// With --into: choose the snapshot from a list
+    #[arg(long, requires = "into", conflicts_with = "what")]
+    pub interactive: bool,
+    /// With --into: do not ask
+    #[arg(long, short = 'y', requires = "into")]
+    pub yes: bool,
+    /// With --into: do not store first what is there now
+    #[arg(long, requires = "into")]
+    pub no_safety_snapshot: bool,
+    #[command(flatten)]
+    pub which: Which,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum How {
     /// Leave it as it is
@@ -60,24 +83,30 @@ enum How {
 
 /// Restores.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    if let Some(source) = &arguments.destination.into {
+        return into::run(session, arguments, source);
+    }
+    let (Some(what), Some(to)) = (&arguments.what, &arguments.destination.to) else {
+        return Err(Failure::usage("which snapshot, and where to?"));
+    };
     let begun = session::now();
     let options = options(arguments);
-    check_target(session, arguments)?;
+    check_target(session, arguments, to)?;
     let repo = session.open()?;
-    let chosen = Chosen::new(&repo, &arguments.what)?;
+    let chosen = Chosen::new(&repo, what)?;
     if !chosen.selected.snapshot.complete {
         let id = chosen.selected.snapshot.id.short();
         session.out.warning(format!("snapshot {id} is incomplete: some entries could not be read when it was made"));
     }
     let observer = session.observer();
-    let result = restore::run(&repo, chosen.root(), &chosen.path, &arguments.to, &options, observer.as_ref());
+    let result = restore::run(&repo, chosen.root(), &chosen.path, to, &options, observer.as_ref());
     drop(observer);
     let report = result?;
     let seconds = output::seconds_between(begun, session::now());
     if !arguments.include.is_empty() && report.restored_nothing() {
         session.out.warning("nothing in the snapshot matches --include");
     }
-    show(session, arguments, &report, seconds)?;
+    show(session, arguments, to, &report, seconds)?;
     Ok(if report.damaged > 0 {
         Exit::Damage
     } else if report.problems_total > 0 {
@@ -106,8 +135,8 @@ fn options(arguments: &Arguments) -> Options {
 }
 
 /// Neither may a restore write into the repository, nor may it delete it.
-fn check_target(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
-    let (place, target) = (session.place()?, &arguments.to);
+fn check_target(session: &Session, arguments: &Arguments, target: &Path) -> Result<(), Failure> {
+    let place = session.place()?;
     if lies_within(target, place) {
         return Err(Failure::usage(format!("the target {} lies in the repository", target.display()))
             .hint("choose a folder outside of it"));
@@ -177,9 +206,9 @@ fn said(messages: &[Message]) -> Vec<Said<'_>> {
         .collect()
 }
 
-fn show(session: &mut Session, arguments: &Arguments, report: &Report, seconds: f64) -> Result<(), Failure> {
+fn show(session: &mut Session, arguments: &Arguments, to: &Path, report: &Report, seconds: f64) -> Result<(), Failure> {
     if session.out.form() == Form::Json {
-        return session.out.json(&answer(arguments, report, seconds));
+        return session.out.json(&answer(arguments, to, report, seconds));
     }
     for planned in &report.planned {
         session.out.line(format!("{:<9}{}", word(planned.action), escaped(&planned.path)))?;
@@ -188,7 +217,7 @@ fn show(session: &mut Session, arguments: &Arguments, report: &Report, seconds: 
     remarks(session, "problem", &report.problems, report.problems_total);
     let done = if arguments.dry_run { "would restore" } else { "restored" };
     let out = &mut session.out;
-    out.say(format!("{done} {} to {} in {}", contents(report), shown(&arguments.to), output::elapsed(seconds)))?;
+    out.say(format!("{done} {} to {} in {}", contents(report), shown(to), output::elapsed(seconds)))?;
     let mut more = Vec::new();
     for (number, text) in [
         (report.unchanged, "there already"),
@@ -241,13 +270,13 @@ fn remarks(session: &Session, kind: &str, messages: &[Message], total: u64) {
     }
 }
 
-fn answer<'a>(arguments: &Arguments, report: &'a Report, seconds: f64) -> Answer<'a> {
+fn answer<'a>(arguments: &Arguments, to: &Path, report: &'a Report, seconds: f64) -> Answer<'a> {
     let planned = report
         .planned
         .iter()
         .map(|planned| Planned { action: word(planned.action), path: JsonPath::from(planned.path.as_slice()) });
     Answer {
-        target: shown(&arguments.to),
+        target: shown(to),
         dry_run: arguments.dry_run,
         files: report.files,
         directories: report.directories,

@@ -4,21 +4,15 @@ use std::fs::File;
 
 use clap::Args;
 use rustix::fs::{FlockOperation, flock};
-use zeroize::Zeroizing;
 
-use larder::config::Unlock;
-use larder::config::sources::Source;
-use larder::config::variables::Variables;
 use larder::ops::tag;
-use larder::repo::slots::Credential;
 use larder::run::report::{Report, SourceReport, Status};
-use larder::run::{self, Request, World};
+use larder::run::{self, Request};
 
-use crate::cli::config::{Found, Which};
+use crate::cli::config::Which;
 use crate::cli::output::{self, Form, Outcome, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::session::{self, Session, identity, this_host, this_user};
-use crate::cli::unlock::Given;
+use crate::cli::session::{self, Session};
 
 /// Back up what larder.toml says: the sources named, or every enabled one
 ///
@@ -51,16 +45,15 @@ pub struct Arguments {
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     tag::check(&arguments.tags)?;
     let found = arguments.which.read()?;
-    let mut sources = run::chosen(&found.config, &arguments.sources).map_err(|name| unknown(&found, &name))?;
+    let mut sources = found.chosen(&arguments.sources)?;
     let how = if arguments.wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
     alone(&found.file, how)?;
-    session.global.repo = Some(found.config.repository.path.clone());
-    let unlock = found.config.repository.unlock.clone();
-    let repo = session.open_by(|| credential(unlock.as_ref(), &session.global.given, &found.variables))?;
-    let host = this_host();
+    let repo = found.open(session)?;
+    let observer = session.observer();
+    let world = found.world(session, observer.as_ref());
     if arguments.due {
         let now = session::now();
-        sources.retain(|source| run::is_due(&repo, source, &host, now));
+        sources.retain(|source| run::is_due(&repo, source, &world.host, now));
     }
     if sources.is_empty() {
         session.out.note(if arguments.due { "nothing is due" } else { "no source is enabled" });
@@ -69,17 +62,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         tags: arguments.tags.clone(),
         description: arguments.description.clone(),
         dry_run: arguments.dry_run,
-    };
-    let observer = session.observer();
-    let places = [Some(found.config.repository.path.clone()), session.caches()];
-    let world = World {
-        now: &session::now,
-        variables: &found.variables,
-        host,
-        owner: this_user(),
-        threads: session::threads(),
-        skip: places.into_iter().flatten().filter_map(|place| identity(&place)).collect(),
-        observer: observer.as_ref(),
     };
     let report = run::run(&repo, &found.config, &sources, &request, &world)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
@@ -99,12 +81,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     })
 }
 
-fn unknown(found: &Found, name: &str) -> Failure {
-    let names: Vec<&str> = found.config.sources.iter().map(|source: &Source| source.name.as_str()).collect();
-    Failure::usage(format!("there is no source {}", escaped(name.as_bytes())))
-        .hint(format!("there are: {}", names.join(", ")))
-}
-
 /// Makes sure that this is the only run of its configuration, for as long as the file is open.
 fn alone(file: &File, how: FlockOperation) -> Result<(), Failure> {
     flock(file, how).map_err(|error| match error {
@@ -112,24 +88,6 @@ fn alone(file: &File, how: FlockOperation) -> Result<(), Failure> {
             .hint("wait for it, or give --wait"),
         error => Failure::io("cannot lock the configuration", &error.into()),
     })
-}
-
-/// What unlocks the repository: what is typed counts more than the configuration, and that more than variables.
-fn credential(unlock: Option<&Unlock>, given: &Given, variables: &Variables) -> Result<Credential, Failure> {
-    let typed = given.password_file.is_some() || given.password_command.is_some() || given.key_file.is_some();
-    match unlock.filter(|_| !typed) {
-        None => given.unlocking(),
-        Some(Unlock::KeyFile(path)) => {
-            let given = Given { key_file: Some(path.clone()), password_file: None, password_command: None };
-            given.unlocking()
-        }
-        Some(Unlock::Password(from)) => {
-            let password: Zeroizing<String> = from.fetch(variables).map_err(|error| {
-                Failure::new(Exit::Failed, "no password for the repository").detail(error).hint("see [repository]")
-            })?;
-            Ok(Credential::Password(password))
-        }
-    }
 }
 
 fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Asking for a password on the terminal.
+//! Asking on the terminal: for a password, or for an answer that may be seen.
 //!
 //! Promise: what is typed is not shown, and however it ends (Ctrl-C included) the terminal is as it was before.
 
@@ -43,7 +43,17 @@ impl Drop for Silent {
     }
 }
 
-/// Asks for a line. `None`: the input ended. Ctrl-C ends the process by the signal that it stands for.
+/// Asks for a line that is shown while it is typed. `None`: the input ended.
+pub fn ask_aloud(text: &str) -> io::Result<Option<String>> {
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    terminal.write_all(text.as_bytes())?;
+    let mut bytes = vec![0; LINE_BYTES_MAX];
+    let length = terminal.read(&mut bytes)?;
+    let line = String::from_utf8_lossy(&bytes[..length]).trim().to_owned();
+    Ok((length > 0).then_some(line))
+}
+
+/// Asks for a line that is not shown. `None`: the input ended. Ctrl-C ends the process by the signal that it stands for.
 pub fn ask(text: &str) -> io::Result<Option<Zeroizing<String>>> {
     let mut silent = Silent::new()?;
     silent.terminal.write_all(text.as_bytes())?;

@@ -69,7 +69,7 @@ command = ["n8n"]
         "5:8: schedule.cron: \"25\" is no hour",
         "7:9: retention.daily: \"-1\" is no whole number",
         "10:17: source.files.paths: must be a list of texts, and has one of type integer",
-        "12:8: source.db.kind: \"postgre\" is none of directory, command, postgres, sqlite; did you mean postgres?",
+        "12:8: source.db.kind: \"postgre\" is none of command, directory, *; did you mean postgres?",
         "13:1: source.flows.file: is missing",
         "16:2: sources: is no key larder knows here; did you mean source?",
     ];
@@ -77,7 +77,9 @@ command = ["n8n"]
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{said}");
     for (line, expected) in lines.iter().zip(expected) {
-        assert!(line.starts_with(expected), "{line}\n  instead of\n{expected}");
+        // `*` stands for the other kinds.
+        let (beginning, end) = expected.split_once('*').unwrap_or((expected, ""));
+        assert!(line.starts_with(beginning) && line.contains(end), "{line}\n  instead of\n{expected}");
     }
 }
 

@@ -26,6 +26,11 @@ impl Words {
         }
         Some(Self(words))
     }
+
+    /// Reads a command that need not be there.
+    pub fn read_if_there(section: &Section<'_, '_>, key: &'static str) -> Option<Self> {
+        section.has(key).then(|| Self::read(section, key)).flatten()
+    }
 }
 
 /// What is run when.
@@ -39,28 +44,60 @@ pub struct Hooks {
     pub on_success: Option<Words>,
     /// After a failure.
     pub on_failure: Option<Words>,
+    /// Before something is put back: stops what uses the service.
+    pub stop: Option<Words>,
+    /// After something was put back, whatever came of it: starts what was stopped.
+    pub start: Option<Words>,
+    /// Whether all is well after something was put back.
+    pub probe: Option<Words>,
     /// How long each may take.
     pub limit: Duration,
 }
 
 impl Default for Hooks {
     fn default() -> Self {
-        Self { before: None, after: None, on_success: None, on_failure: None, limit: LIMIT }
+        Self {
+            before: None,
+            after: None,
+            on_success: None,
+            on_failure: None,
+            stop: None,
+            start: None,
+            probe: None,
+            limit: LIMIT,
+        }
     }
 }
 
 impl Hooks {
-    /// Reads a table of hooks.
-    pub fn read(section: Section<'_, '_>) -> Self {
-        let words = |key| Words::read(&section, key);
-        let hooks = Self {
+    /// Reads the hooks around a run.
+    pub fn of_runs(section: Section<'_, '_>) -> Self {
+        let hooks = Self::around(&section);
+        section.finish();
+        hooks
+    }
+
+    /// Reads the hooks around a source, which can be put back, too.
+    pub fn of_source(section: Section<'_, '_>) -> Self {
+        let words = |key| Words::read_if_there(&section, key);
+        let (stop, start, probe) = (words("stop"), words("start"), words("probe"));
+        if stop.is_some() && start.is_none() {
+            section.mistake("start", "is missing: what `stop` stops must be started again");
+        }
+        let hooks = Self { stop, start, probe, ..Self::around(&section) };
+        section.finish();
+        hooks
+    }
+
+    fn around(section: &Section<'_, '_>) -> Self {
+        let words = |key| Words::read_if_there(section, key);
+        Self {
             before: words("before"),
             after: words("after"),
             on_success: words("on_success"),
             on_failure: words("on_failure"),
             limit: section.parsed::<Length>("limit").map_or(LIMIT, Length::duration),
-        };
-        section.finish();
-        hooks
+            ..Self::default()
+        }
     }
 }

@@ -115,7 +115,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let repository = repository(root.section("repository"));
     let timetable = Timetable::read(root.section("schedule"), None);
     let retention = retention::read(root.section("retention"), None);
-    let hooks = Hooks::read(root.section("hooks"));
+    let hooks = Hooks::of_runs(root.section("hooks"));
     let status = root.section("status");
     let directory = status.text("directory").map(PathBuf::from);
     status.finish();

@@ -184,6 +184,12 @@ impl<'a, 'r> Section<'a, 'r> {
         }
     }
 
+    /// The number of a port, under the key `port`.
+    pub fn port(&self) -> Option<u16> {
+        let port = self.number("port", 1)?;
+        u16::try_from(port).map_err(|_| self.mistake("port", "is above 65535")).ok()
+    }
+
     /// True or false.
     pub fn flag(&self, key: &'static str) -> Option<bool> {
         let text = match self.given(key)? {

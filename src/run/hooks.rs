@@ -18,13 +18,23 @@ pub struct Facts<'f> {
     pub snapshot: &'f str,
 }
 
+impl Facts<'_> {
+    /// As variables.
+    pub fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("LARDER_RUN", self.run.to_owned()),
+            ("LARDER_SOURCE", self.source.to_owned()),
+            ("LARDER_STATUS", self.status.map_or("", Status::word).to_owned()),
+            ("LARDER_SNAPSHOT", self.snapshot.to_owned()),
+        ]
+    }
+}
+
 /// Runs a hook, if there is one. An error names the hook.
 pub fn run(hooks: &Hooks, name: &str, words: Option<&Words>, facts: &Facts<'_>) -> Result<(), String> {
     let Some((program, arguments)) = words.and_then(|words| words.0.split_first()) else { return Ok(()) };
     let mut command = Command::new(program);
-    command.args(arguments);
-    command.env("LARDER_RUN", facts.run).env("LARDER_SOURCE", facts.source);
-    command.env("LARDER_STATUS", facts.status.map_or("", Status::word)).env("LARDER_SNAPSHOT", facts.snapshot);
+    command.args(arguments).envs(facts.variables());
     child::run(command, hooks.limit).map_err(|error| format!("hook {name}: {error}"))
 }
 

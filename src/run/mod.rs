@@ -4,9 +4,13 @@
 //! read back out of the repository.
 //! Left out on purpose: when to run (`schedule`), and who is told.
 
+pub mod doctor;
 pub mod hooks;
+pub mod into;
 pub mod report;
-pub mod sources;
+pub mod services;
+
+use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::config::sources::Source;
@@ -22,7 +26,7 @@ use crate::progress::Observer;
 use crate::repo::Repository;
 use crate::run::hooks::Facts;
 use crate::run::report::{Report, SourceReport, Status};
-use crate::run::sources::{Prepared, prepare, with_causes};
+use crate::run::services::{Prepared, service, with_causes};
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +51,9 @@ pub struct World<'w> {
     pub owner: Owner,
     /// Threads.
     pub threads: usize,
-    /// Device and inode of folders that are never backed up: repository and cache.
+    /// Folders of larder's own, repository and cache, by their real paths: never written to by a restore.
+    pub own: Vec<PathBuf>,
+    /// Their device and inode numbers, by which a backup knows what to leave out.
     pub skip: Vec<(u64, u64)>,
     /// Who watches.
     pub observer: &'w dyn Observer,
@@ -122,7 +128,7 @@ fn run_one(repo: &Repository, source: &Source, request: &Request, world: &World<
     let mut report = SourceReport::new(&source.name, started);
     let facts = Facts { run, source: &source.name, status: None, snapshot: "" };
     let before = || hooks::run(&source.hooks, "before", source.hooks.before.as_ref(), &facts);
-    match hooks_unless_dry(request, before).and_then(|()| prepare(&source.kind, world)) {
+    match hooks_unless_dry(request, before).and_then(|()| service(&source.kind).prepare(world)) {
         Ok(prepared) => snapshot(repo, source, &prepared, request, world, &mut report),
         Err(error) => report.fail(error),
     }

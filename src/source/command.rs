@@ -29,6 +29,16 @@ pub struct Output {
     pub variables: Vec<(String, Zeroizing<String>)>,
 }
 
+impl Output {
+    /// The command, with its arguments and variables.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value.as_str())));
+        command
+    }
+}
+
 /// Commands whose outputs are stored, each under its name.
 pub struct CommandSource {
     outputs: Vec<Output>,
@@ -67,9 +77,8 @@ impl Source for CommandSource {
     fn walk(&self, visit: &mut dyn FnMut(Found) -> ControlFlow<()>) -> Result<(), Error> {
         for output in &self.outputs {
             let entry = stream_entry(&output.name, &self.owner, self.time);
-            let mut command = Command::new(&output.program);
-            command.args(&output.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            command.envs(output.variables.iter().map(|(name, value)| (name, value.as_str())));
+            let mut command = output.command();
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let reader = Box::new(Ready { program: output.program.to_string_lossy().into_owned(), command });
             if visit(Found::Entry(Candidate { entry, reader })).is_break() {
                 break;

@@ -14,8 +14,11 @@ use crate::source::command::Output;
 
 /// The name of the file with roles and tablespaces.
 pub const GLOBALS: &str = "globals.sql";
+/// The database that is there on every server, for questions about the others.
+pub const MAINTENANCE: &str = "postgres";
 
 /// A server, and how to get at it.
+#[derive(Clone)]
 pub struct Server {
     /// Host, or a folder with a socket.
     pub host: Option<String>,
@@ -50,23 +53,59 @@ impl Server {
     }
 
     /// The names of the databases that can be connected to, without the templates.
-    fn databases(&self) -> Result<Vec<String>, Error> {
+    pub fn databases(&self) -> Result<Vec<String>, Error> {
         const QUERY: &str = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
-        let words = ["--no-psqlrc", "--no-password", "-At", "-c", QUERY].map(str::to_owned);
-        let output = self.output("", "psql", words.into(), &["--dbname", "dbname=postgres"]);
         let failed = |message: String| Error::Service { what: "the PostgreSQL server".to_owned(), message };
-        let mut command = Command::new(&output.program);
-        command.args(&output.arguments).stdin(Stdio::null());
-        command.envs(output.variables.iter().map(|(name, value)| (name, value.as_str())));
-        let told = command.output().map_err(|error| failed(format!("cannot start psql: {error}")))?;
-        if !told.status.success() {
-            return Err(failed(String::from_utf8_lossy(&told.stderr).trim().to_owned()));
-        }
-        let names = String::from_utf8_lossy(&told.stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+        let names = self.ask(MAINTENANCE, QUERY).map_err(failed)?;
         match names.iter().find(|name| name.contains('/')) {
             Some(name) => Err(failed(format!("{name:?} cannot be the name of a file"))),
             None => Ok(names),
         }
+    }
+
+    /// The lines that a query answers.
+    pub fn ask(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
+        let output = self.output("", "psql", words(&["-At", "-c", query]), &["--dbname", &quoted(database)]);
+        printed(output.command())
+    }
+
+    /// A psql that runs what it is given on its standard input, up to the first error; `:"name"` and `:'name'` in it
+    /// stand for the values of variables.
+    pub fn script(&self, database: &str, variables: &[(&str, &str)]) -> Command {
+        let mut words = words(&["--quiet", "--set", "ON_ERROR_STOP=1"]);
+        for (name, value) in variables {
+            words.extend(["--set".to_owned(), format!("{name}={value}")]);
+        }
+        self.output("", "psql", words, &["--dbname", &quoted(database)]).command()
+    }
+
+    /// What makes a database as a whole what it is: its settings, rights and remark, as SQL.
+    pub fn properties(&self, database: &str) -> Result<String, String> {
+        let words = ["--create", "--schema-only", "--exclude-schema=*", "--no-password"].map(str::to_owned);
+        let lines = printed(self.output("", "pg_dump", words.into(), &["--dbname", &quoted(database)]).command())?;
+        let wanted = |line: &&String| {
+            let granted = line.starts_with("GRANT ") || line.starts_with("REVOKE ");
+            line.starts_with("ALTER DATABASE ")
+                || line.starts_with("COMMENT ON DATABASE ")
+                || (line.starts_with("ALTER ROLE ") && line.contains(" IN DATABASE "))
+                || (granted && line.contains(" ON DATABASE "))
+        };
+        Ok(lines.iter().filter(wanted).map(|line| format!("{line}\n")).collect())
+    }
+
+    /// The first part of the version of a program of the client.
+    pub fn client_version(&self, program: &str) -> Result<u32, String> {
+        // Without host, port and user: no connection is made.
+        let alone = Self { host: None, port: None, user: None, password: None, container: self.container.clone() };
+        let lines = printed(alone.output("", program, vec!["--version".to_owned()], &[]).command())?;
+        let version = lines.first().and_then(|line| line.split_whitespace().find_map(major));
+        version.ok_or_else(|| format!("{program} does not tell its version"))
+    }
+
+    /// The first part of the server's version.
+    pub fn server_version(&self) -> Result<u32, String> {
+        let lines = self.ask(MAINTENANCE, "SHOW server_version")?;
+        lines.first().and_then(|line| major(line)).ok_or_else(|| "the server does not tell its version".to_owned())
     }
 
     /// A command of the client.
@@ -75,7 +114,7 @@ impl Server {
         if let Some(container) = &self.container {
             // Without a value: docker takes it from its own environment, where `ps` does not show it.
             let password = self.password.as_ref().map(|_| ["--env", "PGPASSWORD"]);
-            arguments.push("exec".into());
+            arguments.extend(["exec", "--interactive"].map(OsString::from));
             arguments.extend(password.into_iter().flatten().map(OsString::from));
             arguments.extend([container, program].map(OsString::from));
         }
@@ -92,6 +131,26 @@ impl Server {
         let variables = self.password.iter().map(|password| ("PGPASSWORD".to_owned(), password.clone())).collect();
         Output { name: name.as_bytes().to_vec(), program: program.into(), arguments, variables }
     }
+}
+
+/// Arguments of a psql that nobody sits at, and what else is given.
+fn words(more: &[&str]) -> Vec<String> {
+    ["--no-psqlrc", "--no-password"].iter().chain(more).map(|&word| word.to_owned()).collect()
+}
+
+/// The number that a version begins with.
+fn major(version: &str) -> Option<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The lines that a command prints; what it complains of, if it fails.
+fn printed(mut command: Command) -> Result<Vec<String>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let told = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot start {name}: {error}"))?;
+    if !told.status.success() {
+        return Err(format!("{name} failed: {}", String::from_utf8_lossy(&told.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&told.stdout).lines().map(str::to_owned).collect())
 }
 
 /// A database's name as a connection string, in which nothing in the name can mean anything else.

@@ -1,13 +1,16 @@
 //! Databases of others: copied while they are in use, and looked through.
 //!
-//! Promise: a copy is the database as of one moment, whatever is written meanwhile; the original is never written to.
+//! Promise: a copy is the database as of one moment, whatever is written meanwhile; the original of a copy is never written to.
 
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// How long to wait for a writer that holds the database.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,14 +40,67 @@ pub enum Error {
 /// All in one step: with several, every write in between would begin the copy again. In write-ahead mode nobody waits
 /// for it; otherwise writers wait until it is done.
 pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    if !from.is_file() {
-        return Err(Error::NoFile(from.to_owned()));
-    }
-    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    source.busy_timeout(PATIENCE)?;
+    let source = reading(from)?;
     let mut target = Connection::open(to)?;
     target.pragma_update(None, "synchronous", "OFF")?;
-    let backup = Backup::new(&source, &mut target)?;
+    transfer(&source, &mut target)
+}
+
+/// Makes a database that may be in use what another is, in one transaction. What is no database any more is replaced as
+/// a file.
+pub fn replace(from: &Path, to: &Path) -> Result<(), Error> {
+    let source = reading(from)?;
+    let done = (|| {
+        let mut target = Connection::open(to)?;
+        target.busy_timeout(PATIENCE)?;
+        transfer(&source, &mut target)
+    })();
+    match done {
+        Err(Error::Sqlite(rusqlite::Error::SqliteFailure(error, _)))
+            if matches!(error.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+        {
+            drop(source);
+            swap(from, to).map_err(|error| Error::Staging(error.to_string()))
+        }
+        done => done,
+    }
+}
+
+/// Puts a file in the place of another, whose journals would spoil it.
+fn swap(from: &Path, to: &Path) -> io::Result<()> {
+    for ending in ["-wal", "-shm", "-journal"] {
+        let mut journal = to.as_os_str().to_owned();
+        journal.push(ending);
+        match fs::remove_file(journal) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    if let Ok(found) = fs::metadata(to) {
+        fs::set_permissions(from, found.permissions())?;
+        chown(from, Some(found.uid()), Some(found.gid()))?;
+    }
+    File::open(from)?.sync_all()?;
+    fs::rename(from, to)
+}
+
+/// Looks whether there is a database that can be read.
+pub fn look(path: &Path) -> Result<(), Error> {
+    Ok(reading(path)?.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?)
+}
+
+fn reading(path: &Path) -> Result<Connection, Error> {
+    if !path.is_file() {
+        return Err(Error::NoFile(path.to_owned()));
+    }
+    let database =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    database.busy_timeout(PATIENCE)?;
+    Ok(database)
+}
+
+fn transfer(from: &Connection, to: &mut Connection) -> Result<(), Error> {
+    let backup = Backup::new(from, to)?;
     let mut waited = Duration::ZERO;
     loop {
         match backup.step(-1)? {

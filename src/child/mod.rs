@@ -1,6 +1,8 @@
 //! Child processes: the end of what they say, and an end to those that take too long.
 
-use std::io::{self, ErrorKind, Read};
+pub mod guard;
+
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -46,6 +48,13 @@ impl Tail {
         let surplus = tail.len().saturating_sub(TAIL_BYTES_MAX);
         tail.drain(..surplus);
         String::from_utf8_lossy(&tail).trim().to_owned()
+    }
+
+    fn added_to(&self, message: String) -> String {
+        match self.text() {
+            said if said.is_empty() => message,
+            said => format!("{message}\n{said}"),
+        }
     }
 }
 
@@ -96,28 +105,55 @@ pub fn output_of(command: &str, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, 
 /// Runs a command to its end, but no longer than the limit; then it and all it started are asked to end, and made to.
 /// What it says is kept for the error.
 pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let started = (|| {
-        let (reader, writer) = io::pipe()?;
-        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
-        let child = command.spawn()?;
-        // The command holds the writing ends until it is gone.
-        drop(command);
-        Ok((child, Tail::of(reader)))
-    })();
-    let (mut child, tail) = started.map_err(|error: io::Error| format!("cannot start {name}: {error}"))?;
-    let with_tail = |message: String| match tail.text() {
-        said if said.is_empty() => message,
-        said => format!("{message}\n{said}"),
-    };
+    command.stdin(Stdio::null()).process_group(0);
+    let Heard { mut child, name, tail } = Heard::start(command)?;
     match wait(&mut child, limit) {
         Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(status)) => Err(with_tail(format!("{name} failed: {status}"))),
+        Ok(Some(status)) => Err(tail.added_to(format!("{name} failed: {status}"))),
         Ok(None) => {
             end(&mut child);
-            Err(with_tail(format!("{name} took longer than {} seconds and was ended", limit.as_secs())))
+            Err(tail.added_to(format!("{name} took longer than {} seconds and was ended", limit.as_secs())))
         }
         Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
+    }
+}
+
+/// Runs a command to its end and gives it on its standard input what `write` writes. What it says is kept for the error,
+/// and counts more than that it did not read on.
+pub fn feed(mut command: Command, write: impl FnOnce(&mut dyn Write) -> Result<(), String>) -> Result<(), String> {
+    command.stdin(Stdio::piped());
+    let Heard { mut child, name, tail } = Heard::start(command)?;
+    let written = match child.stdin.take() {
+        Some(mut stdin) => write(&mut stdin),
+        None => Ok(()),
+    };
+    match child.wait() {
+        Ok(status) if status.success() => written,
+        Ok(status) => Err(tail.added_to(format!("{name} failed: {status}"))),
+        Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
+    }
+}
+
+/// A child, and the end of all that it says.
+struct Heard {
+    child: Child,
+    name: String,
+    tail: Tail,
+}
+
+impl Heard {
+    fn start(mut command: Command) -> Result<Self, String> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let started = (|| {
+            let (reader, writer) = io::pipe()?;
+            command.stdout(writer.try_clone()?).stderr(writer);
+            let child = command.spawn()?;
+            // The command holds the writing ends until it is gone.
+            drop(command);
+            Ok((child, Tail::of(reader)))
+        })();
+        let (child, tail) = started.map_err(|error: io::Error| format!("cannot start {name}: {error}"))?;
+        Ok(Self { child, name, tail })
     }
 }
 

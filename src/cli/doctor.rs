@@ -1,0 +1,86 @@
+//! `larder doctor`
+
+use clap::Args;
+use serde::Serialize;
+
+use larder::run::doctor::{self, Finding, Said};
+
+use crate::cli::config::{Found, Which};
+use crate::cli::output::{Form, Outcome, escaped, plural};
+use crate::cli::report::{Exit, Failure};
+use crate::cli::session::Session;
+
+/// Look whether everything in larder.toml could be backed up now, and say how to mend what could not
+///
+/// Changes nothing anywhere. Ends with 1 if something is wrong.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Sources, by their names in larder.toml; default: every enabled one
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    repository: Vec<Said>,
+    status: Vec<Said>,
+    sources: Vec<Finding>,
+}
+
+/// Looks.
+pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    let found = arguments.which.read()?;
+    let sources = found.chosen(&arguments.sources)?;
+    let repository = match found.open(session) {
+        Ok(_) => Vec::new(),
+        Err(failure) => vec![said(&failure)],
+    };
+    let observer = session.observer();
+    let world = found.world(session, observer.as_ref());
+    let answer = Answer { repository, status: status(&found), sources: doctor::look(&sources, &world) };
+    let wrong = answer.repository.len()
+        + answer.status.len()
+        + answer.sources.iter().map(|finding| finding.troubles.len()).sum::<usize>();
+    show(session, &answer, wrong)?;
+    Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn said(failure: &Failure) -> Said {
+    Said { what: failure.message(), hint: failure.advice().unwrap_or("see [repository]").to_owned() }
+}
+
+/// Whether a report could be put where it belongs.
+fn status(found: &Found) -> Vec<Said> {
+    let Some(folder) = &found.config.status else { return Vec::new() };
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![Said {
+            what: format!("cannot write into {}: {error}", folder.display()),
+            hint: "make the folder of [status], writable for whoever runs larder".to_owned(),
+        }],
+    }
+}
+
+fn show(session: &mut Session, answer: &Answer, wrong: usize) -> Result<(), Failure> {
+    if session.out.form() == Form::Json {
+        return session.out.json(answer);
+    }
+    let mut rows = vec![("[repository]".to_owned(), &answer.repository), ("[status]".to_owned(), &answer.status)];
+    rows.extend(answer.sources.iter().map(|finding| (escaped(finding.source.as_bytes()), &finding.troubles)));
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, troubles) in rows {
+        if troubles.is_empty() {
+            session.out.line(format!("{name:width$}  well"))?;
+        }
+        for Said { what, hint } in troubles {
+            session.out.line(format!("{name:width$}  {}", what.replace('\n', "\n    ")))?;
+            session.out.line(format!("{:width$}  hint: {hint}", ""))?;
+        }
+    }
+    session.out.say(match wrong {
+        0 => "nothing is wrong".to_owned(),
+        wrong => format!("{} to mend", plural(wrong as u64, "thing")),
+    })
+}

@@ -1,0 +1,93 @@
+//! `[source.NAME]`: what is backed up. What only one kind has is in a file of its own.
+
+pub mod command;
+pub mod directory;
+pub mod postgres;
+pub mod sqlite;
+
+use crate::config::hooks::Hooks;
+use crate::config::reading::Section;
+use crate::config::{Timetable, retention};
+use crate::format::record::TEXT_BYTES_MAX;
+use crate::ops::retention::Policy;
+
+/// A source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name, which names the series.
+    pub name: String,
+    /// Whether a run of everything takes it.
+    pub enabled: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// When it is due.
+    pub timetable: Option<Timetable>,
+    /// What is kept; everything if nothing is said.
+    pub retention: Option<Policy>,
+    /// What runs around it.
+    pub hooks: Hooks,
+    /// Fewest bytes that its snapshot may have.
+    pub min_bytes: u64,
+}
+
+/// What a source is.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// What a command prints.
+    Command(command::Command),
+    /// Folders and files.
+    Directory(directory::Directory),
+    /// Databases of a PostgreSQL server.
+    Postgres(postgres::Postgres),
+    /// An SQLite database, which may be in use.
+    Sqlite(sqlite::Sqlite),
+}
+
+/// Reads the keys of one kind. `None` after a mistake without which nothing can be said.
+type Reader = fn(&Section<'_, '_>) -> Option<Kind>;
+
+/// In the order of their names.
+const KINDS: &[(&str, Reader)] = &[
+    ("command", command::read),
+    ("directory", directory::read),
+    ("postgres", postgres::read),
+    ("sqlite", sqlite::read),
+];
+
+/// What a source has that does not say so itself.
+pub struct General<'g> {
+    /// When it is due.
+    pub timetable: Option<&'g Timetable>,
+    /// What is kept.
+    pub retention: Option<&'g Policy>,
+}
+
+/// Reads a source. `None` after a mistake without which nothing can be said.
+pub fn read(section: Section<'_, '_>, general: &General<'_>) -> Option<Source> {
+    let name = section.name().to_owned();
+    if name.is_empty() || name.chars().any(char::is_control) || name.len() as u64 > TEXT_BYTES_MAX {
+        section.mistake("", "cannot be the name of a source: empty, too long, or with control characters");
+    }
+    if !section.has("kind") {
+        section.mistake(
+            "kind",
+            format!("is missing: {}", KINDS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>().join(", ")),
+        );
+        return None;
+    }
+    // Without a kind nobody can say which other keys are right.
+    let kind = section.choice("kind", KINDS)?(&section);
+    let source = kind.map(|kind| Source {
+        name,
+        kind,
+        enabled: section.flag("enabled").unwrap_or(true),
+        timetable: Timetable::read(section.section("schedule"), general.timetable),
+        retention: retention::read(section.section("retention"), general.retention),
+        hooks: Hooks::of_source(section.section("hooks")),
+        min_bytes: section.number("min_bytes", 0).unwrap_or(1),
+    });
+    if source.is_some() {
+        section.finish();
+    }
+    source
+}

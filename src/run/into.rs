@@ -1,0 +1,165 @@
+//! Putting a snapshot back into the service it was taken of.
+//!
+//! Promise: the present state is stored first, and put back if anything fails; what was stopped is started again, even
+//! if larder is killed meanwhile.
+//! Left out on purpose: asking. Whoever calls has shown `plan` and got an answer.
+
+use std::time::Duration;
+
+use crate::child::guard::Guard;
+use crate::config::hooks::{Hooks, Words};
+use crate::config::sources::Source;
+use crate::format::record::Record;
+use crate::id::SnapshotId;
+use crate::ops::backup::{self, Mode, Options};
+use crate::ops::forget::{self, What};
+use crate::ops::select::{self, Forgotten};
+use crate::ops::snapshots;
+use crate::repo::Repository;
+use crate::run::World;
+use crate::run::hooks::{self, Facts};
+use crate::run::services::{Stored, service, with_causes};
+
+/// The tag of what a restore stored first.
+pub const SAFETY_TAG: &str = "before-restore";
+/// So many safety snapshots of a source are kept.
+const SAFETIES_KEPT: usize = 3;
+
+/// Whether the present state is stored first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safety {
+    /// It is; without that nothing is put back.
+    Take,
+    /// It is not: there is nothing left to store.
+    Skip,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The snapshot of what was there before.
+    pub safety: Option<SnapshotId>,
+    /// Why it failed; empty when all is well.
+    pub errors: Vec<String>,
+    /// Whether what was there before is there again; only after a failure.
+    pub put_back: Option<bool>,
+    /// What is worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// The name of the series that safety snapshots of a source make. A series of its own: what was broken must not become
+/// the newest snapshot of the source, nor hold the place of a good one.
+pub fn safety_series(source: &str) -> String {
+    format!("{source}.{SAFETY_TAG}")
+}
+
+/// What would be done, a line each. An error says why this snapshot cannot be put back so.
+pub fn plan(source: &Source, record: &Record, safety: Safety) -> Result<Vec<String>, String> {
+    let mut lines = Vec::new();
+    if safety == Safety::Take {
+        lines.push(format!("what {} holds now is stored first, as {}", source.name, safety_series(&source.name)));
+    }
+    let hook = |name, words: &Option<Words>| words.as_ref().map(|words| format!("hook {name}: {}", words.0.join(" ")));
+    lines.extend(hook("stop", &source.hooks.stop));
+    lines.extend(service(&source.kind).plan(record)?);
+    lines.extend(hook("start", &source.hooks.start));
+    lines.extend(hook("probe", &source.hooks.probe));
+    Ok(lines)
+}
+
+/// Puts a snapshot back.
+pub fn put_back(
+    repo: &Repository,
+    source: &Source,
+    record: &Record,
+    safety: Safety,
+    world: &World<'_>,
+) -> Result<Outcome, String> {
+    let mut outcome = Outcome::default();
+    if safety == Safety::Take {
+        let id = store_present(repo, source, world)
+            .map_err(|error| format!("what is there now cannot be stored: {error}"))?;
+        outcome.safety = Some(id);
+        if let Err(error) = forget_older(repo, source, world) {
+            outcome.warnings.push(format!("older safety snapshots stay: {error}"));
+        }
+    }
+    let Err(error) = once(repo, source, record, world) else { return Ok(outcome) };
+    outcome.errors.push(error);
+    if let Some(id) = outcome.safety {
+        let again = select::snapshot(repo, &id.to_string(), Forgotten::Refuse).map_err(|error| with_causes(&error));
+        match again.and_then(|selected| once(repo, source, &selected.record, world)) {
+            Ok(()) => outcome.put_back = Some(true),
+            Err(error) => {
+                outcome.put_back = Some(false);
+                outcome.errors.push(format!("what was there before could not be put back either: {error}"));
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// Stops, fills, starts, and looks whether all is well.
+fn once(repo: &Repository, source: &Source, record: &Record, world: &World<'_>) -> Result<(), String> {
+    let facts = Facts { run: "", source: &source.name, status: None, snapshot: "" };
+    let hooks = &source.hooks;
+    let guard = bound_to_start(hooks, &facts)?;
+    let filled = hooks::run(hooks, "stop", hooks.stop.as_ref(), &facts).and_then(|()| {
+        let stored = Stored { repo, record, threads: world.threads, observer: world.observer };
+        service(&source.kind).put_back(&stored, world)
+    });
+    // Whatever came of it.
+    let started = match guard {
+        Some(guard) => guard.release(hooks.limit).map_err(|error| format!("hook start: {error}")),
+        None => Ok(()),
+    };
+    filled?;
+    started?;
+    match &hooks.probe {
+        Some(probe) => hooks::run(hooks, "probe", Some(probe), &facts),
+        None => service(&source.kind).probe(world),
+    }
+}
+
+fn bound_to_start(hooks: &Hooks, facts: &Facts<'_>) -> Result<Option<Guard>, String> {
+    let Some((program, arguments)) = hooks.start.as_ref().and_then(|words| words.0.split_first()) else {
+        return Ok(None);
+    };
+    let guard = Guard::new(program, arguments, &facts.variables());
+    guard.map(Some).map_err(|error| format!("hook start: {error}"))
+}
+
+/// Stores what is there now.
+fn store_present(repo: &Repository, source: &Source, world: &World<'_>) -> Result<SnapshotId, String> {
+    let prepared = service(&source.kind).prepare(world)?;
+    let options = Options {
+        source: safety_series(&source.name),
+        host: world.host.clone(),
+        user: String::from_utf8_lossy(&world.owner.user).into_owned(),
+        description: "taken before a restore".to_owned(),
+        tags: vec![SAFETY_TAG.to_owned()],
+        paths: prepared.paths.clone(),
+        mode: Mode::Store,
+        threads: world.threads,
+    };
+    let report = backup::run(repo, prepared.source.as_ref(), &options, world.now, world.observer)
+        .map_err(|error| with_causes(&error))?;
+    report.snapshot.ok_or_else(|| "no snapshot was made".to_owned())
+}
+
+/// Forgets all but the newest safety snapshots of a source.
+fn forget_older(repo: &Repository, source: &Source, world: &World<'_>) -> Result<(), String> {
+    let filter = snapshots::Filter {
+        source: Some(safety_series(&source.name)),
+        host: Some(world.host.clone()),
+        tag: Some(SAFETY_TAG.to_owned()),
+        forgotten: false,
+    };
+    let listing = snapshots::list(repo, &filter, Duration::ZERO).map_err(|error| with_causes(&error))?;
+    let older = listing.rows.len().saturating_sub(SAFETIES_KEPT);
+    if older == 0 {
+        return Ok(());
+    }
+    let ids = listing.rows.iter().take(older).map(|row| row.id).collect();
+    forget::apply(repo, &What::Ids(ids), (world.now)()).map(drop).map_err(|error| with_causes(&error))
+}

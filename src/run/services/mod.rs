@@ -1,0 +1,104 @@
+//! What larder does with a source, kind by kind: reads it, looks whether it could, and puts it back.
+//!
+//! Promise: what is asked of a kind is asked through [`Service`]; nothing outside of this folder knows the kinds.
+//! Left out on purpose: the keys of `larder.toml` (`config::sources`), and how a service's data is read (`source`).
+
+mod command;
+mod directory;
+mod postgres;
+mod sqlite;
+mod stored;
+
+use zeroize::Zeroizing;
+
+use crate::config::secret::SecretFrom;
+use crate::config::sources::Kind;
+use crate::format::record::Record;
+use crate::ops::verify::Form;
+use crate::run::World;
+use crate::source::command::{CommandSource, Output};
+use crate::source::{Error, Source};
+
+pub use stored::Stored;
+
+/// A source that can be read, and its files that have a form.
+pub struct Prepared {
+    /// The source.
+    pub source: Box<dyn Source>,
+    /// Files by their paths in the snapshot, and what they must be.
+    pub forms: Vec<(Vec<u8>, Form)>,
+    /// The paths, for the record.
+    pub paths: Vec<Vec<u8>>,
+}
+
+/// Something that would keep a source from being backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What is wrong.
+    pub what: String,
+    /// How to mend it.
+    pub hint: String,
+}
+
+impl Trouble {
+    /// Something, and how to mend it.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// One kind of source. All but `prepare` and `put_back` change nothing anywhere.
+pub trait Service {
+    /// A source that can be read: fetches secrets, asks the service for what it has.
+    fn prepare(&self, world: &World<'_>) -> Result<Prepared, String>;
+
+    /// What would keep a backup from working; empty if nothing would. Quick, whatever there is to back up.
+    fn troubles(&self, world: &World<'_>) -> Vec<Trouble>;
+
+    /// What `put_back` would do with this snapshot, a line each, for whoever has to agree.
+    fn plan(&self, record: &Record) -> Result<Vec<String>, String>;
+
+    /// Makes the service what the snapshot holds. Where the service lets it, what there was stays until all is ready.
+    fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String>;
+
+    /// Whether the service is well after something was put back: by itself, that nothing keeps a backup from working.
+    fn probe(&self, world: &World<'_>) -> Result<(), String> {
+        match self.troubles(world).first() {
+            Some(trouble) => Err(trouble.what.clone()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The service that a source is of.
+pub fn service(kind: &Kind) -> &dyn Service {
+    match kind {
+        Kind::Command(command) => command,
+        Kind::Directory(directory) => directory,
+        Kind::Postgres(postgres) => postgres,
+        Kind::Sqlite(sqlite) => sqlite,
+    }
+}
+
+/// An error and why.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
+/// Fetches a secret, if one is configured.
+fn secret(from: Option<&SecretFrom>, world: &World<'_>) -> Result<Option<Zeroizing<String>>, String> {
+    from.map(|from| from.fetch(world.variables).map_err(|error| format!("no password: {error}"))).transpose()
+}
+
+/// A source of what commands print, each of which must have the form.
+fn streams(outputs: Vec<Output>, form: Form, world: &World<'_>) -> Result<Prepared, Error> {
+    let forms = outputs.iter().map(|output| (output.name.clone(), form)).collect();
+    let source = CommandSource::several(outputs, world.owner.clone(), (world.now)())?;
+    Ok(Prepared { source: Box::new(source), forms, paths: Vec::new() })
+}

@@ -1,0 +1,203 @@
+//! Databases of a PostgreSQL server.
+//!
+//! A dump is put back into a new database, which takes the place of the old one once all of it is there: what goes wrong
+//! before changes nothing, and a dump needs not know how to clean up. The user must be allowed to create databases.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::child;
+use crate::config::sources::postgres::Postgres;
+use crate::format::record::Record;
+use crate::ops::verify::Form;
+use crate::run::World;
+use crate::run::services::{Prepared, Service, Stored, Trouble, secret, streams, with_causes};
+use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
+
+/// Makes the new database, like the old one if there is one. What an earlier try left goes first.
+const MAKE: &str = "\
+DROP DATABASE IF EXISTS :\"new\";
+DROP DATABASE IF EXISTS :\"before\";
+SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L', :'new',
+    pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype)
+    || CASE WHEN more->>'datlocprovider' = 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L',
+        coalesce(more->>'daticulocale', more->>'datlocale')) ELSE '' END
+FROM (SELECT d.*, to_jsonb(d) AS more FROM pg_database d WHERE datname = :'old') old \\gexec
+SELECT format('CREATE DATABASE %I TEMPLATE template0', :'new')
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'old') \\gexec
+";
+
+/// Puts the new database in the place of the old one: both names change in one transaction.
+const SWAP: &str = "\
+SELECT FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (:'old', :'new')) ended;
+BEGIN;
+SELECT format('ALTER DATABASE %I RENAME TO %I', :'old', :'before')
+WHERE EXISTS (SELECT FROM pg_database WHERE datname = :'old') \\gexec
+ALTER DATABASE :\"new\" RENAME TO :\"old\";
+COMMIT;
+";
+
+const CLEAN: &str = "DROP DATABASE IF EXISTS :\"before\";\n";
+const GIVE_UP: &str = "DROP DATABASE IF EXISTS :\"new\";\n";
+
+/// So many times the swap is tried: clients may come back between being sent away and the change of names.
+const SWAPS_MAX: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+/// Longest part of a name that another is made of: names have at most 63 bytes.
+const STEM_BYTES_MAX: usize = 45;
+
+impl Service for Postgres {
+    fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
+        let server = self.server(world)?;
+        let said = |error| with_causes(&error);
+        let mut dumps = server.dumps(&self.databases, &self.options).map_err(said)?;
+        dumps.extend(self.globals.then(|| server.globals()));
+        streams(dumps, Form::Sql, world).map_err(said)
+    }
+
+    fn troubles(&self, world: &World<'_>) -> Vec<Trouble> {
+        self.look(world).err().into_iter().collect()
+    }
+
+    fn plan(&self, record: &Record) -> Result<Vec<String>, String> {
+        let host = self.host.as_deref().unwrap_or("this machine");
+        let mut lines = vec![match self.databases.as_slice() {
+            [] => format!("every database in the snapshot replaces the one of that name on {host}"),
+            some => format!("the database {} on {host} is replaced", some.join(", ")),
+        }];
+        lines.push("programs that use it lose their connection for a moment when the new one is ready".to_owned());
+        if record.counts.files > 1 || self.globals {
+            lines.push("roles that are not there are made; those that are there stay as they are".to_owned());
+        }
+        Ok(lines)
+    }
+
+    fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
+        let server = self.server(world)?;
+        let dumps = stored.names_ending(".sql")?;
+        let mut databases: Vec<&String> = dumps.iter().filter(|name| format!("{name}.sql") != GLOBALS).collect();
+        if !self.databases.is_empty() {
+            if let Some(missing) = self.databases.iter().find(|name| !dumps.contains(name)) {
+                return Err(format!("the snapshot holds no dump of the database {missing}"));
+            }
+            databases.retain(|name| self.databases.contains(name));
+        }
+        if databases.is_empty() {
+            return Err("the snapshot holds no dump of a database".to_owned());
+        }
+        if self.globals && dumps.iter().any(|name| format!("{name}.sql") == GLOBALS) {
+            make_roles(&server, stored)?;
+        }
+        databases.into_iter().try_for_each(|name| {
+            put_back_one(&server, name, stored).map_err(|error| format!("database {name}: {error}"))
+        })
+    }
+}
+
+impl Postgres {
+    fn server(&self, world: &World<'_>) -> Result<Server, String> {
+        Ok(Server {
+            host: self.host.clone(),
+            port: self.port,
+            user: self.user.clone(),
+            password: secret(self.password.as_ref(), world)?,
+            container: self.container.clone(),
+        })
+    }
+
+    fn look(&self, world: &World<'_>) -> Result<(), Trouble> {
+        let server = self.server(world).map_err(|error| Trouble::new(error, "see the password keys of the source"))?;
+        let client = server.client_version("pg_dump").map_err(|error| match &self.container {
+            Some(container) => {
+                Trouble::new(error, format!("check that the container {container} runs, with docker ps"))
+            }
+            None => Trouble::new(error, "install PostgreSQL's client programs, or give `container`"),
+        })?;
+        let version = server.server_version().map_err(|error| {
+            Trouble::new(error, "check that the server runs, and `host`, `port`, `user` and the password")
+        })?;
+        if client < version {
+            let what = format!("pg_dump is of version {client}, the server of {version}");
+            return Err(Trouble::new(what, format!("install the client programs of version {version} or newer")));
+        }
+        let known = server.databases().map_err(|error| Trouble::new(with_causes(&error), "rename the database"))?;
+        match self.databases.iter().find(|name| !known.contains(name)) {
+            Some(missing) => {
+                let hint = format!("there are: {}", known.join(", "));
+                Err(Trouble::new(format!("there is no database {missing:?} that one can connect to"), hint))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), String> {
+    let stem: String = stem(name).to_owned();
+    let (new, before) = (format!("{stem}_larder_new"), format!("{stem}_larder_before"));
+    let variables = [("old", name), ("new", new.as_str()), ("before", before.as_str())];
+    let run = |script: &str| {
+        let command = server.script(MAINTENANCE, &variables);
+        child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
+    };
+    run(MAKE)?;
+    let replaced = (|| {
+        stored.feed(format!("{name}.sql").as_bytes(), server.script(&new, &[]))?;
+        let there = server.ask(MAINTENANCE, "SELECT datname FROM pg_database")?.iter().any(|known| known == name);
+        let properties = if there { server.properties(name)? } else { String::new() };
+        let mut tries = 1;
+        while let Err(error) = run(SWAP) {
+            if tries == SWAPS_MAX {
+                return Err(error);
+            }
+            tries += 1;
+            thread::sleep(PAUSE);
+        }
+        run(&properties)
+    })();
+    match replaced {
+        Ok(()) => run(CLEAN),
+        Err(error) => match run(GIVE_UP) {
+            Ok(()) => Err(error),
+            Err(too) => Err(format!("{error}\nand the database {new} is left over: {too}")),
+        },
+    }
+}
+
+/// The beginning of a name.
+fn stem(name: &str) -> &str {
+    let mut end = name.len().min(STEM_BYTES_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+/// Makes the roles that are in the snapshot and not on the server. Those that are there keep their passwords and rights.
+fn make_roles(server: &Server, stored: &Stored<'_>) -> Result<(), String> {
+    let mut globals = Vec::new();
+    stored.write(GLOBALS.as_bytes(), &mut globals)?;
+    let known = server.ask(MAINTENANCE, "SELECT quote_ident(rolname) FROM pg_roles")?;
+    let script = statements_of_missing(&String::from_utf8_lossy(&globals), &known);
+    let command = server.script(MAINTENANCE, &[]);
+    child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
+        .map_err(|error| format!("roles: {error}"))
+}
+
+/// The statements of a dump of roles that make those which are not known, and what they are members of.
+fn statements_of_missing(globals: &str, known: &[String]) -> String {
+    let created = |line: &str| line.strip_prefix("CREATE ROLE ").map(|rest| rest.trim_end_matches(';').to_owned());
+    let missing: Vec<String> = globals.lines().filter_map(created).filter(|role| !known.contains(role)).collect();
+    let about = |line: &&str| {
+        missing.iter().any(|role| {
+            *line == format!("CREATE ROLE {role};")
+                || line.starts_with(&format!("ALTER ROLE {role} "))
+                || (line.starts_with("GRANT ")
+                    && (line.contains(&format!(" TO {role} ")) || line.ends_with(&format!(" TO {role};"))))
+        })
+    };
+    globals.lines().filter(about).map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+#[path = "postgres_tests.rs"]
+mod tests;

@@ -1,0 +1,55 @@
+//! An SQLite database. It is put back with SQLite's own backup, the other way round: programs that have it open see the
+//! old database or the new one, never a mixture.
+
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt as _;
+
+use tempfile::TempDir;
+
+use crate::config::sources::sqlite::Sqlite;
+use crate::format::record::Record;
+use crate::ops::verify::Form;
+use crate::run::World;
+use crate::run::services::{Prepared, Service, Stored, Trouble};
+use crate::source::sqlite::SqliteSource;
+use crate::sqlite::online;
+
+impl Service for Sqlite {
+    fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
+        let source = SqliteSource::new(self.path.clone(), world.owner.clone(), (world.now)());
+        let forms = vec![(source.name(), Form::Sqlite)];
+        Ok(Prepared { source: Box::new(source), forms, paths: Vec::new() })
+    }
+
+    fn troubles(&self, _: &World<'_>) -> Vec<Trouble> {
+        match online::look(&self.path) {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                let what = format!("{}: {error}", self.path.display());
+                vec![Trouble::new(what, "check `path`, and that larder may read the file and its folder")]
+            }
+        }
+    }
+
+    fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
+        let path = self.path.display();
+        Ok(vec![format!("the database {path} becomes the stored one, in one step; programs may keep it open")])
+    }
+
+    fn put_back(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        let name = self.path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+        let folder = self.path.parent().ok_or("the path has no folder")?;
+        fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let staging = TempDir::new_in(folder).map_err(|error| format!("cannot stage it: {error}"))?;
+        let copy = staging.path().join("copy.db");
+        let mut file = File::create(&copy).map_err(|error| format!("cannot stage it: {error}"))?;
+        stored.write(&name, &mut file)?;
+        drop(file);
+        match online::flaws(&copy) {
+            Ok(flaws) if flaws.is_empty() => {}
+            Ok(flaws) => return Err(format!("what is stored is a damaged database: {}", flaws.join("; "))),
+            Err(error) => return Err(format!("what is stored is no database: {error}")),
+        }
+        online::replace(&copy, &self.path).map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+}

@@ -1,0 +1,87 @@
+//! A snapshot, as those who put it back see it.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+
+use crate::child;
+use crate::format::listing::Node;
+use crate::format::record::Record;
+use crate::ops::browse::{self, Depth};
+use crate::ops::cat::cat;
+use crate::ops::restore::{self, Options};
+use crate::progress::Observer;
+use crate::repo::Repository;
+use crate::repo::listing::find;
+use crate::run::services::with_causes;
+
+/// A snapshot that is to be put back.
+pub struct Stored<'s> {
+    /// The repository.
+    pub repo: &'s Repository,
+    /// What the snapshot is.
+    pub record: &'s Record,
+    /// Threads to use.
+    pub threads: usize,
+    /// Who watches.
+    pub observer: &'s dyn Observer,
+}
+
+impl Stored<'_> {
+    /// The files directly in the snapshot's root, by their names, and their bytes.
+    pub fn files(&self) -> Result<Vec<(Vec<u8>, u64)>, String> {
+        let mut files = Vec::new();
+        let damaged = browse::ls(self.repo, &self.record.root, b"", Depth::Children, &mut |entry| {
+            if let Node::File { bytes, .. } = &entry.node {
+                files.push((entry.path.clone(), *bytes));
+            }
+            ControlFlow::Continue(())
+        });
+        match damaged.map_err(|error| with_causes(&error))?.first() {
+            Some(error) => Err(with_causes(error)),
+            None => Ok(files),
+        }
+    }
+
+    /// The names of files in the snapshot's root that end so, as text and without that ending.
+    pub fn names_ending(&self, ending: &str) -> Result<Vec<String>, String> {
+        let names = self.files()?.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok());
+        Ok(names.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect())
+    }
+
+    /// Whether there is a file at a path, and no folder.
+    pub fn is_file(&self, path: &[u8]) -> Result<bool, String> {
+        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
+        found
+            .map(|entry| matches!(entry.node, Node::File { .. }))
+            .ok_or_else(|| format!("{} is not in the snapshot", String::from_utf8_lossy(path)))
+    }
+
+    /// Writes the content of a file.
+    pub fn write(&self, path: &[u8], out: &mut dyn Write) -> Result<u64, String> {
+        cat(self.repo, &self.record.root, path, out, self.threads).map_err(|error| with_causes(&error))
+    }
+
+    /// Gives the content of a file to a command.
+    pub fn feed(&self, path: &[u8], command: Command) -> Result<(), String> {
+        child::feed(command, |stdin| self.write(path, stdin).map(drop))
+    }
+
+    /// Puts what is at a path into a folder. Anything that is not put there as it should be is an error.
+    pub fn restore(&self, path: &[u8], target: &Path, options: &Options) -> Result<(), String> {
+        let report = restore::run(self.repo, &self.record.root, path, target, options, self.observer)
+            .map_err(|error| with_causes(&error))?;
+        match report.problems.first() {
+            Some(first) => {
+                let path = String::from_utf8_lossy(&first.path);
+                let more = match report.problems_total {
+                    1 => String::new(),
+                    total => format!(", and {} more", total - 1),
+                };
+                Err(format!("{path}: {}{more}", first.message))
+            }
+            None => Ok(()),
+        }
+    }
+}
