@@ -18,6 +18,7 @@ pub mod sqlite;
 pub mod format;
 
 // Layer 4: the outside world, one system per module.
+pub mod http;
 pub mod index;
 pub mod posix;
 pub mod storage;

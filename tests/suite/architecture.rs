@@ -17,6 +17,8 @@ const CODE_LINES_MAX: usize = 500;
 const QUARANTINE: &[(&str, &[&str])] = &[
     ("rusqlite", &["sqlite.rs", "sqlite/", "index.rs", "index/"]),
     ("toml", &["config.rs", "config/"]),
+    ("ureq", &["http.rs", "http/"]),
+    ("rusty_s3", &["s3.rs", "s3/"]),
     ("strsim", &["config.rs", "config/"]),
     ("chacha20poly1305", &["crypto.rs", "crypto/"]),
     ("argon2", &["crypto.rs", "crypto/"]),

@@ -1,0 +1,191 @@
+//! Requests over HTTP and HTTPS, blocking, with streams in both directions.
+//!
+//! Promise: an answer that is not a success is an error with the beginning of what the server said; errors never hold
+//! headers or the query of an address, where secrets are; silence has an end.
+//! Left out on purpose: redirects to other servers get no authorization; nothing is tried again here.
+#![cfg(feature = "services")]
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{HeaderMap, Method, Request as Parts};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use zeroize::Zeroizing;
+
+/// How long a connection may take to stand.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// How long a server may be silent.
+const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+/// How much of what a server says is kept for an error.
+const SAID_BYTES_MAX: u64 = 2 << 10;
+
+/// Makes requests; keeps connections open between them.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Request<'r> {
+    /// GET, POST and so on.
+    pub method: Method,
+    /// The whole address.
+    pub url: &'r str,
+    /// Headers, whose values may be secret.
+    pub headers: Vec<(&'r str, Zeroizing<String>)>,
+}
+
+/// What goes with a request.
+pub enum Body<'b> {
+    /// Nothing.
+    Empty,
+    /// These bytes.
+    Bytes(&'b [u8]),
+    /// What comes out of a stream, so many bytes.
+    Stream {
+        /// The stream.
+        from: &'b mut dyn Read,
+        /// Its length.
+        bytes: u64,
+    },
+}
+
+/// A success.
+pub struct Answer {
+    /// The status: 200 to 299.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// What follows them.
+    pub body: Box<dyn Read + Send>,
+}
+
+/// Why there is no success.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address means nothing.
+    #[error("{place:?} is no address: {reason}")]
+    Address {
+        /// The address, without its query.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
+    /// No answer came.
+    #[error("no answer from {place}: {reason}")]
+    Silent {
+        /// The address, without its query.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server refused.
+    #[error("{place} answered {status}: {said}")]
+    Refused {
+        /// The address, without its query.
+        place: String,
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        said: String,
+    },
+    /// Certificates that are to be trusted cannot be read.
+    #[error("cannot read the certificates in {path}: {reason}")]
+    Certificates {
+        /// The file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Client {
+    /// A client that trusts the usual authorities, or only the certificates in a PEM file.
+    pub fn new(certificates: Option<&Path>) -> Result<Self, Error> {
+        let roots = match certificates {
+            None => RootCerts::WebPki,
+            Some(path) => RootCerts::Specific(Arc::new(trusted(path)?)),
+        };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_LIMIT))
+            .timeout_per_read(Some(SILENCE_LIMIT))
+            .timeout_per_write(Some(SILENCE_LIMIT))
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .build();
+        Ok(Self { agent: config.new_agent() })
+    }
+
+    /// Makes a request. Anything but a status from 200 to 299 is an error.
+    pub fn request(&self, request: &Request<'_>, body: Body<'_>) -> Result<Answer, Error> {
+        let place = without_query(request.url);
+        let mut parts = Parts::builder().method(request.method.clone()).uri(request.url);
+        for (name, value) in &request.headers {
+            parts = parts.header(*name, value.as_str());
+        }
+        if let Body::Stream { bytes, .. } = &body {
+            parts = parts.header("content-length", bytes.to_string());
+        }
+        let address = |error: ureq::http::Error| Error::Address { place: place.clone(), reason: error.to_string() };
+        let sent = match body {
+            Body::Empty => self.agent.run(parts.body(()).map_err(address)?),
+            Body::Bytes(bytes) => self.agent.run(parts.body(bytes).map_err(address)?),
+            Body::Stream { from, .. } => {
+                self.agent.run(parts.body(ureq::SendBody::from_reader(from)).map_err(address)?)
+            }
+        };
+        let answer = sent.map_err(|error| Error::Silent { place: place.clone(), reason: error.to_string() })?;
+        let (parts, body) = answer.into_parts();
+        let status = parts.status.as_u16();
+        let mut body: Box<dyn Read + Send> = Box::new(body.into_with_config().limit(u64::MAX).reader());
+        if (200..300).contains(&status) {
+            return Ok(Answer { status, headers: parts.headers, body });
+        }
+        let mut said = Vec::new();
+        let _as_much_as_comes = body.by_ref().take(SAID_BYTES_MAX).read_to_end(&mut said);
+        Err(Error::Refused { place, status, said: String::from_utf8_lossy(&said).trim().to_owned() })
+    }
+}
+
+impl Answer {
+    /// All that follows the headers, if it is not longer than this.
+    pub fn bytes(self, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.body.take(bytes_max + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(io::Error::other(format!("the answer is longer than {bytes_max} bytes")));
+        }
+        Ok(bytes)
+    }
+}
+
+/// An address as it may be shown: neither user nor password, nor what follows a question mark.
+fn without_query(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match (url.split_once("://"), url.split_once("://").and_then(|(_, rest)| rest.split_once('@'))) {
+        (Some((scheme, _)), Some((user, rest))) if !user.contains('/') => format!("{scheme}://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+fn trusted(path: &Path) -> Result<Vec<Certificate<'static>>, Error> {
+    let failed = |reason: String| Error::Certificates { path: path.display().to_string(), reason };
+    let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(failed(error.to_string())),
+        }
+    }
+    if certificates.is_empty() { Err(failed("there are none".to_owned())) } else { Ok(certificates) }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;
