@@ -151,7 +151,8 @@ fn show(session: &mut Session, source: &str, selected: &Selected, came: &Came, s
         session.out.say(match (restored, came.put_back) {
             (true, _) => format!("restored snapshot {id} into {source} in {took}"),
             (false, Some(true)) => format!("failed: {source} is what it was before"),
-            (false, _) => format!("failed: {} {source}", "see the errors above;"),
+            (false, Some(false)) => format!("failed, and {source} may be in pieces: see the errors above"),
+            (false, None) => format!("failed: {source} may be in pieces, and what was there before was not stored"),
         })?;
         if let Some(safety) = came.safety {
             session.out.say(format!("what was there before is snapshot {}", safety.short()))?;

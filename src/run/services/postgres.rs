@@ -132,17 +132,19 @@ impl Postgres {
 }
 
 fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), String> {
-    let stem: String = stem(name).to_owned();
+    let stem = stem(name);
+    // Nobody may be connected to what changes its name.
+    let elsewhere = if name == MAINTENANCE { "template1" } else { MAINTENANCE };
     let (new, before) = (format!("{stem}_larder_new"), format!("{stem}_larder_before"));
     let variables = [("old", name), ("new", new.as_str()), ("before", before.as_str())];
     let run = |script: &str| {
-        let command = server.script(MAINTENANCE, &variables);
+        let command = server.script(elsewhere, &variables);
         child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
     };
     run(MAKE)?;
     let replaced = (|| {
         stored.feed(format!("{name}.sql").as_bytes(), server.script(&new, &[]))?;
-        let there = server.ask(MAINTENANCE, "SELECT datname FROM pg_database")?.iter().any(|known| known == name);
+        let there = server.ask(elsewhere, "SELECT datname FROM pg_database")?.iter().any(|known| known == name);
         let properties = if there { server.properties(name)? } else { String::new() };
         let mut tries = 1;
         while let Err(error) = run(SWAP) {

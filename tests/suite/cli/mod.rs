@@ -5,6 +5,7 @@
 mod bad_input;
 mod browsing;
 mod everyday;
+mod into;
 mod retention;
 mod running;
 mod terminal;

@@ -13,14 +13,14 @@ use rustix::termios::{LocalModes, tcgetattr};
 use super::Shell;
 
 /// A terminal with the program on it.
-struct Terminal {
+pub(super) struct Terminal {
     master: File,
     child: Child,
     seen: String,
 }
 
 impl Terminal {
-    fn new(mut shell: Shell, line: &str) -> (Self, Shell) {
+    pub(super) fn new(mut shell: Shell, line: &str) -> (Self, Shell) {
         // `setsid` gives the program a terminal of its own without a line of unsafe code here.
         let program = std::mem::replace(&mut shell.program, "setsid".into());
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -36,7 +36,7 @@ impl Terminal {
     }
 
     /// Waits until this was shown, then types that.
-    fn answers(&mut self, shown: &str, typed: &str) {
+    pub(super) fn answers(&mut self, shown: &str, typed: &str) {
         let from = self.seen.len();
         let mut buffer = [0; 1000];
         while !self.seen[from..].contains(shown) {
@@ -48,7 +48,7 @@ impl Terminal {
     }
 
     /// Waits for the end: exit code (128 and the signal's number, if one ended it), and all that was shown.
-    fn ends(mut self) -> (i32, String) {
+    pub(super) fn ends(mut self) -> (i32, String) {
         let mut rest = Vec::new();
         // Ends with an error when nobody holds the other side any more.
         let _ = self.master.read_to_end(&mut rest);

@@ -73,6 +73,12 @@ impl Server {
         command
     }
 
+    /// The databases but for the templates.
+    fn databases(&self) -> Vec<String> {
+        let names = self.sql("postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1");
+        names.lines().map(str::to_owned).collect()
+    }
+
     /// What a database holds, as a text to compare.
     fn content(&self, database: &str) -> String {
         self.sql(database, "SELECT * FROM items ORDER BY id; SELECT count(*), sum(id) FROM items")
@@ -201,4 +207,119 @@ fn a_dump_that_is_cut_off_leaves_no_snapshot() {
     holding.wait().unwrap();
     assert_eq!((ended.code, ended.json()["sources"][0]["snapshot"].is_null()), (Some(1), true), "{ended:?}");
     assert_eq!(larder.ok(&["snapshots", "--json"]).json().as_array().unwrap().len(), 0);
+}
+
+fn into(larder: &Larder, more: &[&str]) -> Done {
+    let configuration = larder.path("larder.toml");
+    let common = ["restore", "db@latest", "--into", "db", "--yes", "--config", text(&configuration)];
+    larder.run(&[&common, more].concat())
+}
+
+#[test]
+fn a_database_becomes_what_was_stored_while_programs_use_it() {
+    let (server, larder) = (Server::start(), Larder::new());
+    let name = "it's \"a\" shop";
+    server.sql("postgres", "CREATE ROLE clerk LOGIN; CREATE ROLE helper; GRANT helper TO clerk");
+    server.sql("postgres", "CREATE DATABASE \"it's \"\"a\"\" shop\" OWNER clerk");
+    server.sql("postgres", "ALTER DATABASE \"it's \"\"a\"\" shop\" SET search_path = public, \"my schema\"");
+    server.sql("postgres", "GRANT CONNECT ON DATABASE \"it's \"\"a\"\" shop\" TO helper");
+    server.sql(name, "CREATE SCHEMA \"my schema\"; CREATE TABLE items (id serial PRIMARY KEY, name text)");
+    server.sql(
+        name,
+        "ALTER TABLE items OWNER TO clerk; INSERT INTO items (name) SELECT n FROM generate_series(1, 5000) n",
+    );
+    configure(&larder, &server, "");
+    assert_eq!(run(&larder).code, Some(0));
+    let (before, settings) = (server.content(name), "SELECT setconfig FROM pg_db_role_setting");
+    let (setting, rights) = (server.sql("postgres", settings), "SELECT datacl FROM pg_database ORDER BY datname");
+    // Changed, with objects that the dump knows nothing of, and roles that are gone.
+    server.sql(name, "DELETE FROM items WHERE id % 2 = 0; CREATE TABLE later (id int REFERENCES items)");
+    server.sql(name, "ALTER TABLE items OWNER TO app; REASSIGN OWNED BY clerk TO app");
+    server.sql("postgres", "REVOKE helper FROM clerk; DROP ROLE clerk");
+    let granted = server.sql("postgres", rights);
+    let mut user = server.psql(name).args(["-c", "SELECT pg_sleep(600)"]).spawn().unwrap();
+    let done = into(&larder, &[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(!user.wait().unwrap().success());
+    assert_eq!(server.content(name), before);
+    assert_eq!(server.sql(name, "SELECT to_regclass('later')").trim(), "");
+    assert_eq!(server.sql("postgres", settings), setting);
+    assert_eq!(server.sql("postgres", rights), granted);
+    let member = "SELECT pg_has_role('clerk', 'helper', 'member'), tableowner FROM pg_tables WHERE tablename = 'items'";
+    assert_eq!(server.sql(name, member).trim(), "t|clerk");
+    // The serial goes on where it was.
+    assert_eq!(server.sql(name, "INSERT INTO items (name) VALUES ('next') RETURNING id").trim(), "5001");
+    assert_eq!(server.databases(), [name, "postgres"]);
+}
+
+#[test]
+fn what_cannot_be_loaded_leaves_the_database_as_it_is() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items (id int, name text); INSERT INTO items VALUES (1, 'one')");
+    configure(&larder, &server, "database = \"shop\"");
+    let dump = larder.path("shop.sql");
+    fs::write(&dump, "CREATE TABLE items (id int);\nSELECT no_such_function();\n").unwrap();
+    larder.ok(&["backup", text(&dump), "--source", "db"]);
+    let done = into(&larder, &[]);
+    assert!(done.code == Some(1) && done.err.contains("no_such_function"), "{done:?}");
+    assert!(done.out.contains("db is what it was before"), "{done:?}");
+    assert_eq!(server.content("shop").trim(), "1|one\n1|1");
+    assert_eq!(server.databases(), ["postgres", "shop"]);
+    // A lost database is made.
+    server.sql("shop", "INSERT INTO items VALUES (2, 'two')");
+    assert_eq!(run(&larder).code, Some(0));
+    server.sql("postgres", "DROP DATABASE shop");
+    let done = into(&larder, &[]);
+    assert!(done.code == Some(1) && done.err.contains("--no-safety-snapshot"), "{done:?}");
+    let done = into(&larder, &["--no-safety-snapshot"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(server.content("shop").trim(), "1|one\n2|two\n2|3");
+}
+
+/// Killed in any phase: the database is the old one or the new one, and the next try clears up.
+#[test]
+fn a_restore_into_a_database_killed_at_any_moment_leaves_one_or_the_other() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items AS SELECT n AS id FROM generate_series(1, 60000) n");
+    configure(&larder, &server, "database = \"shop\"");
+    assert_eq!(run(&larder).code, Some(0));
+    let stored = server.content("shop");
+    let configuration = larder.path("larder.toml");
+    let line = ["restore", "db@latest", "--into", "db", "--yes", "--config", text(&configuration)];
+    server.sql("shop", "DELETE FROM items WHERE id > 10");
+    let changed = server.content("shop");
+    for millis in [1, 100, 200, 300, 400, 500, 700, 1000] {
+        let mut child = larder.spawn(&line);
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it had sent may still be at work; nothing is half done at the end of it.
+        let found = server.content("shop");
+        assert!(found == stored || found == changed, "{} lines", found.lines().count());
+        server.sql("shop", "DELETE FROM items WHERE id > 10");
+    }
+    let done = into(&larder, &[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(server.content("shop"), stored);
+    assert_eq!(server.databases(), ["postgres", "shop"]);
+    assert_eq!(run(&larder).code, Some(0));
+}
+
+#[test]
+fn doctor_knows_the_troubles_of_a_server() {
+    let (server, larder) = (Server::start(), Larder::new());
+    configure(&larder, &server, "database = \"no-such\"");
+    let doctor = || larder.run(&["doctor", "--config", text(&larder.path("larder.toml"))]);
+    let seen = doctor();
+    assert!(seen.code == Some(1) && seen.out.contains("there is no database \"no-such\""), "{seen:?}");
+    assert!(seen.out.contains("hint: there are: postgres"), "{seen:?}");
+    fs::write(larder.path("secret"), "wrong\n").unwrap();
+    let seen = doctor();
+    assert!(seen.code == Some(1) && seen.out.contains("password authentication failed"), "{seen:?}");
+    assert!(!seen.out.contains("wrong\n"), "{seen:?}");
+    drop(server);
+    let seen = doctor();
+    assert!(seen.code == Some(1) && seen.out.contains("check that the server runs"), "{seen:?}");
 }
