@@ -5,15 +5,16 @@
 //! Left out on purpose: a machine that goes down meanwhile.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use crate::child::{Tail, end, wait};
 
-/// Waits for the end of its input, then becomes the command.
-const SHELL: &str = "trap '' TERM INT HUP; read -r _; exec \"$@\"";
+/// Waits for the last words or the end of its input, then becomes the command.
+const SHELL: &str = "trap '' TERM INT HUP; read -r LARDER_STATUS LARDER_SNAPSHOT || LARDER_STATUS=failed; \
+    export LARDER_STATUS LARDER_SNAPSHOT; exec \"$@\"";
 
 /// A command that is bound to run.
 pub struct Guard {
@@ -38,8 +39,16 @@ impl Guard {
     }
 
     /// Runs it now, to its end, but no longer than the limit.
-    pub fn release(mut self, limit: Duration) -> Result<(), String> {
-        drop(self.held.take());
+    pub fn release(self, limit: Duration) -> Result<(), String> {
+        self.release_saying("", "", limit)
+    }
+
+    /// The same; the command finds how it ended, and the snapshot, in `LARDER_STATUS` and `LARDER_SNAPSHOT`. When larder
+    /// is killed it finds `failed` and none.
+    pub fn release_saying(mut self, status: &str, snapshot: &str, limit: Duration) -> Result<(), String> {
+        if let Some(mut held) = self.held.take() {
+            let _the_end_says_as_much = writeln!(held, "{status} {snapshot}");
+        }
         let name = &self.name;
         let said = || self.said.as_ref().map(Tail::text).unwrap_or_default();
         match wait(&mut self.child, limit) {
@@ -54,8 +63,19 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Takes it back: the command does not run any more.
+    pub fn disarm(mut self) {
+        // First, while it holds its breath: a shell that is gone runs nothing.
+        let _may_have_ended = self.child.kill();
+        let _nothing_to_learn = self.child.wait();
+        drop(self.held.take());
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
+        // One that was taken back or released has let go already.
         if self.held.take().is_some() {
             let _nobody_to_tell = self.child.wait();
         }

@@ -29,3 +29,22 @@ fn a_failure_is_told_in_its_own_words() {
     let error = guard.release(LONG).unwrap_err();
     assert!(error.contains("exit status: 7") && error.contains("no such container"), "{error}");
 }
+
+#[test]
+fn one_that_is_taken_back_does_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disarmed");
+    touching(&path).disarm();
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_command_learns_how_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("said");
+    let script = "echo \"$LARDER_STATUS,$LARDER_SNAPSHOT\" >>\"$0\"".to_owned();
+    let guard = || Guard::new("sh", &["-c".to_owned(), script.clone(), path.display().to_string()], &[]).unwrap();
+    guard().release_saying("done", "abc", LONG).unwrap();
+    drop(guard());
+    assert_eq!(fs::read_to_string(path).unwrap(), "done,abc\nfailed,\n");
+}

@@ -13,6 +13,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
+use crate::child::guard::Guard;
+
 /// How much of what a child writes is kept: the end of it.
 pub const TAIL_BYTES_MAX: usize = 64 << 10;
 /// How long to wait for the end of its output once a child has ended. A daemon it left behind may hold it.
@@ -107,13 +109,20 @@ pub fn output_of(command: &str, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, 
 pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     command.stdin(Stdio::null()).process_group(0);
     let Heard { mut child, name, tail } = Heard::start(command)?;
-    match wait(&mut child, limit) {
+    // If larder is killed, it and all it started are ended.
+    let words = ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned);
+    let leash = Guard::new("kill", &words, &[]);
+    let ended = wait(&mut child, limit);
+    if !matches!(ended, Ok(Some(_))) {
+        end(&mut child);
+    }
+    if let Ok(leash) = leash {
+        leash.disarm();
+    }
+    match ended {
         Ok(Some(status)) if status.success() => Ok(()),
         Ok(Some(status)) => Err(tail.added_to(format!("{name} failed: {status}"))),
-        Ok(None) => {
-            end(&mut child);
-            Err(tail.added_to(format!("{name} took longer than {} seconds and was ended", limit.as_secs())))
-        }
+        Ok(None) => Err(tail.added_to(format!("{name} took longer than {} seconds and was ended", limit.as_secs()))),
         Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
     }
 }

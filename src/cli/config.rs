@@ -78,7 +78,7 @@ impl Found {
     }
 
     /// What a run needs of the world.
-    pub fn world<'w>(&'w self, session: &Session, observer: &'w dyn Observer) -> World<'w> {
+    pub fn world<'w>(&'w self, session: &Session, observer: &'w dyn Observer, repo: Option<&Repository>) -> World<'w> {
         let places = [Some(self.config.repository.path.clone()), session.caches()];
         let own: Vec<PathBuf> = places.into_iter().flatten().filter_map(|place| place.canonicalize().ok()).collect();
         World {
@@ -87,6 +87,8 @@ impl Found {
             host: this_host(),
             owner: this_user(),
             threads: session::threads(),
+            booted: session::booted(),
+            memory: repo.and_then(|repo| session.cache_of(repo)).map(|cache| cache.join("upkeep.json")),
             skip: own.iter().filter_map(|place| identity(place)).collect(),
             own,
             observer,

@@ -38,7 +38,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         Err(failure) => vec![said(&failure)],
     };
     let observer = session.observer();
-    let world = found.world(session, observer.as_ref());
+    let world = found.world(session, observer.as_ref(), None);
     let answer = Answer { repository, status: status(&found), sources: doctor::look(&sources, &world) };
     let wrong = answer.repository.len()
         + answer.status.len()

@@ -12,7 +12,7 @@ use larder::run::{self, Request};
 use crate::cli::config::Which;
 use crate::cli::output::{self, Form, Outcome, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::session::{self, Session};
+use crate::cli::session::Session;
 
 /// Back up what larder.toml says: the sources named, or every enabled one
 ///
@@ -50,10 +50,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     alone(&found.file, how)?;
     let repo = found.open(session)?;
     let observer = session.observer();
-    let world = found.world(session, observer.as_ref());
+    let world = found.world(session, observer.as_ref(), Some(&repo));
     if arguments.due {
-        let now = session::now();
-        sources.retain(|source| run::is_due(&repo, source, &world.host, now));
+        sources.retain(|source| run::is_due(&repo, source, &world));
     }
     if sources.is_empty() {
         session.out.note(if arguments.due { "nothing is due" } else { "no source is enabled" });
@@ -74,6 +73,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         })?;
     }
     show(session, &report)?;
+    if report.upkeep.iter().any(|upkeep| upkeep.problems > 0) {
+        return Ok(Exit::Damage);
+    }
     Ok(match report.status {
         Status::Done => Exit::Done,
         Status::Incomplete => Exit::Incomplete,
@@ -103,6 +105,12 @@ fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
         }
         for error in &source.errors {
             session.out.problem(format!("{name}: {error}"));
+        }
+    }
+    for upkeep in &report.upkeep {
+        match &upkeep.error {
+            Some(error) => session.out.problem(format!("{}: {error}", upkeep.what)),
+            None => session.out.say(format!("{:width$}  done        {}", upkeep.what, upkeep.outcome))?,
         }
     }
     for error in &report.errors {

@@ -125,11 +125,15 @@ impl Session {
         for oddity in &repo.oddities {
             self.out.warning(oddity);
         }
-        let cache = self.caches().map(|caches| caches.join(repo.config().repository.to_string()));
-        if repo.index().degraded() || cache.is_none_or(|cache| !cache.is_dir()) {
+        if repo.index().degraded() || self.cache_of(&repo).is_none_or(|cache| !cache.is_dir()) {
             self.out.note("the cache folder cannot be used; this run makes a temporary index");
         }
         Ok((repo, root))
+    }
+
+    /// The folder in which what is known of a repository is kept.
+    pub fn cache_of(&self, repo: &Repository) -> Option<PathBuf> {
+        self.caches().map(|caches| caches.join(repo.config().repository.to_string()))
     }
 
     /// What watches long work.
@@ -162,6 +166,13 @@ pub fn now() -> Time {
         Ok(since) => Time { seconds: since.as_secs() as i64, nanos: since.subsec_nanos() },
         Err(before) => Time { seconds: -(before.duration().as_secs() as i64), nanos: 0 },
     }
+}
+
+/// When this machine was started, if it says so.
+pub fn booted() -> Option<Time> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let seconds = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(Time { seconds, nanos: 0 })
 }
 
 /// Device and inode number: the same folder whatever it is called.

@@ -156,3 +156,19 @@ proptest! {
         let _ = read(&text, &Variables::default());
     }
 }
+
+#[test]
+fn prune_and_check_have_schedules_of_their_own_by_the_general_clock() {
+    let more = "[schedule]\ncron = \"0 2 * * *\"\ntimezone = \"Europe/Berlin\"\njitter = \"5min\"\n\
+                [prune]\ncron = \"0 3 * * *\"\ngrace = \"1d\"\nmax_unused = 10\n[check]\ncron = \"0 4 * * *\"\n";
+    let config = read(&format!("{LEAST}{more}"), &Variables::default()).unwrap();
+    let (prune, check) = (config.upkeep.prune.unwrap(), config.upkeep.check.unwrap());
+    assert_eq!((prune.grace.as_secs(), prune.max_unused_percent, check.parts), (86_400, Some(10), 30));
+    assert_eq!(prune.timetable.zone, config.timetable.as_ref().unwrap().zone);
+    assert_eq!(config.sources[0].timetable.as_ref().unwrap().jitter.as_secs(), 300);
+    assert_eq!(check.timetable.jitter.as_secs(), 0);
+    let mistakes = said(&format!("{LEAST}[prune]\nmax_unused = 101\n[check]\ncron = \"0 4 * * *\"\nparts = 0\n"), &[]);
+    for expected in ["prune.cron: is missing", "prune.max_unused: is a share", "check.parts: \"0\""] {
+        assert!(mistakes.contains(expected), "{mistakes}");
+    }
+}

@@ -9,6 +9,8 @@ mod reading;
 mod retention;
 pub mod secret;
 pub mod sources;
+mod timetable;
+pub mod upkeep;
 pub mod variables;
 
 use std::path::PathBuf;
@@ -20,9 +22,11 @@ use crate::config::mistakes::{Mistake, Mistakes, Place};
 use crate::config::reading::{Reading, Section};
 use crate::config::secret::{PASSWORD, SecretFrom};
 use crate::config::sources::{General, Source};
+use crate::config::upkeep::Upkeep;
 use crate::config::variables::Variables;
 use crate::ops::retention::Policy;
-use crate::schedule::{Expression, Zone};
+
+pub use timetable::{Missed, OnStart, Timetable};
 
 /// An example with every table, for `larder config example`; the tests read it.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -36,6 +40,8 @@ pub struct Config {
     pub timetable: Option<Timetable>,
     /// What is kept of sources that do not say so themselves; everything if nothing is said.
     pub retention: Option<Policy>,
+    /// What is done for the repository, and when.
+    pub upkeep: Upkeep,
     /// What runs around a whole run.
     pub hooks: Hooks,
     /// The folder for reports.
@@ -62,35 +68,6 @@ pub enum Unlock {
     KeyFile(PathBuf),
 }
 
-/// When something is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timetable {
-    /// The calendar expression.
-    pub cron: Expression,
-    /// Whose clock it means.
-    pub zone: Zone,
-    /// Whether it counts at all.
-    pub enabled: bool,
-}
-
-impl Timetable {
-    /// Reads a table over what holds without it.
-    fn read(section: Section<'_, '_>, general: Option<&Self>) -> Option<Self> {
-        let (cron, zone) = (section.parsed("cron"), section.parsed("timezone"));
-        let enabled = section.flag("enabled");
-        let without_cron = section.exists() && cron.is_none() && general.is_none() && !section.has("cron");
-        if without_cron {
-            section.mistake("cron", "is missing: five fields, such as \"0 2 * * *\"");
-        }
-        section.finish();
-        Some(Self {
-            cron: cron.or_else(|| general.map(|general| general.cron.clone()))?,
-            zone: zone.or_else(|| general.map(|general| general.zone.clone())).unwrap_or(Zone::UTC),
-            enabled: enabled.or(general.map(|general| general.enabled)).unwrap_or(true),
-        })
-    }
-}
-
 /// Reads a configuration.
 pub fn read(text: &str, variables: &Variables) -> Result<Config, Mistakes> {
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -115,6 +92,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let repository = repository(root.section("repository"));
     let timetable = Timetable::read(root.section("schedule"), None);
     let retention = retention::read(root.section("retention"), None);
+    let upkeep = Upkeep::read(root.section("prune"), root.section("check"), timetable.as_ref());
     let hooks = Hooks::of_runs(root.section("hooks"));
     let status = root.section("status");
     let directory = status.text("directory").map(PathBuf::from);
@@ -127,7 +105,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let mut sources: Vec<Source> = named.into_iter().filter_map(|section| sources::read(section, &general)).collect();
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     root.finish();
-    Some(Config { repository: repository?, timetable, retention, hooks, status: directory, sources })
+    Some(Config { repository: repository?, timetable, retention, upkeep, hooks, status: directory, sources })
 }
 
 fn repository(section: Section<'_, '_>) -> Option<Repository> {

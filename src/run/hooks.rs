@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::child;
+use crate::child::guard::Guard;
 use crate::config::hooks::{Hooks, Words};
 use crate::run::report::Status;
 
@@ -38,12 +39,38 @@ pub fn run(hooks: &Hooks, name: &str, words: Option<&Words>, facts: &Facts<'_>) 
     child::run(command, hooks.limit).map_err(|error| format!("hook {name}: {error}"))
 }
 
-/// Runs what comes after: `on_success` or `on_failure`, then `after`. Errors name the hooks.
-pub fn run_after(hooks: &Hooks, facts: &Facts<'_>) -> Vec<String> {
-    let (name, words) = match facts.status {
-        Some(Status::Failed) => ("on_failure", &hooks.on_failure),
-        _ => ("on_success", &hooks.on_success),
-    };
-    let results = [run(hooks, name, words.as_ref(), facts), run(hooks, "after", hooks.after.as_ref(), facts)];
-    results.into_iter().filter_map(Result::err).collect()
+/// The hooks around something. From `begin` on, `after` is bound to run, even if larder is killed.
+pub struct Around<'h> {
+    hooks: &'h Hooks,
+    after: Option<Guard>,
+}
+
+impl<'h> Around<'h> {
+    /// Runs `before`. When that fails, what it stands before is not done, but `end` is due all the same.
+    pub fn begin(hooks: &'h Hooks, facts: &Facts<'_>) -> (Self, Result<(), String>) {
+        match bound("after", hooks.after.as_ref(), facts) {
+            Ok(after) => (Self { hooks, after }, run(hooks, "before", hooks.before.as_ref(), facts)),
+            Err(error) => (Self { hooks, after: None }, Err(error)),
+        }
+    }
+
+    /// Runs `on_success` or `on_failure`, then `after`. Errors name the hooks.
+    pub fn end(self, facts: &Facts<'_>) -> Vec<String> {
+        let (name, words) = match facts.status {
+            Some(Status::Failed) => ("on_failure", &self.hooks.on_failure),
+            _ => ("on_success", &self.hooks.on_success),
+        };
+        let status = facts.status.map_or("", Status::word);
+        let release = |guard: Guard| guard.release_saying(status, facts.snapshot, self.hooks.limit);
+        let ended = run(self.hooks, name, words.as_ref(), facts);
+        let after = self.after.map_or(Ok(()), release).map_err(|error| format!("hook after: {error}"));
+        [ended, after].into_iter().filter_map(Result::err).collect()
+    }
+}
+
+/// A hook that is bound to run, if there is one.
+pub fn bound(name: &str, words: Option<&Words>, facts: &Facts<'_>) -> Result<Option<Guard>, String> {
+    let Some((program, arguments)) = words.and_then(|words| words.0.split_first()) else { return Ok(None) };
+    let guard = Guard::new(program, arguments, &facts.variables());
+    guard.map(Some).map_err(|error| format!("hook {name}: {error}"))
 }

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use crate::child::guard::Guard;
-use crate::config::hooks::{Hooks, Words};
+use crate::config::hooks::Words;
 use crate::config::sources::Source;
 use crate::format::record::Record;
 use crate::id::SnapshotId;
@@ -103,7 +102,7 @@ pub fn put_back(
 fn once(repo: &Repository, source: &Source, record: &Record, world: &World<'_>) -> Result<(), String> {
     let facts = Facts { run: "", source: &source.name, status: None, snapshot: "" };
     let hooks = &source.hooks;
-    let guard = bound_to_start(hooks, &facts)?;
+    let guard = hooks::bound("start", hooks.start.as_ref(), &facts)?;
     let filled = hooks::run(hooks, "stop", hooks.stop.as_ref(), &facts).and_then(|()| {
         let stored = Stored { repo, record, threads: world.threads, observer: world.observer };
         service(&source.kind).put_back(&stored, world)
@@ -119,14 +118,6 @@ fn once(repo: &Repository, source: &Source, record: &Record, world: &World<'_>) 
         Some(probe) => hooks::run(hooks, "probe", Some(probe), &facts),
         None => service(&source.kind).probe(world),
     }
-}
-
-fn bound_to_start(hooks: &Hooks, facts: &Facts<'_>) -> Result<Option<Guard>, String> {
-    let Some((program, arguments)) = hooks.start.as_ref().and_then(|words| words.0.split_first()) else {
-        return Ok(None);
-    };
-    let guard = Guard::new(program, arguments, &facts.variables());
-    guard.map(Some).map_err(|error| format!("hook start: {error}"))
 }
 
 /// Stores what is there now.

@@ -5,14 +5,17 @@
 //! Left out on purpose: when to run (`schedule`), and who is told.
 
 pub mod doctor;
+pub mod due;
 pub mod hooks;
 pub mod into;
 pub mod report;
 pub mod services;
+pub mod upkeep;
 
 use std::path::PathBuf;
 
 use crate::config::Config;
+use crate::config::hooks::Hooks;
 use crate::config::sources::Source;
 use crate::config::variables::Variables;
 use crate::crypto::random;
@@ -24,7 +27,7 @@ use crate::ops::forget::{self, What};
 use crate::ops::verify::verify;
 use crate::progress::Observer;
 use crate::repo::Repository;
-use crate::run::hooks::Facts;
+use crate::run::hooks::{Around, Facts};
 use crate::run::report::{Report, SourceReport, Status};
 use crate::run::services::{Prepared, service, with_causes};
 
@@ -51,6 +54,10 @@ pub struct World<'w> {
     pub owner: Owner,
     /// Threads.
     pub threads: usize,
+    /// When the machine was started, if that is known.
+    pub booted: Option<Time>,
+    /// A file that remembers when the repository was looked after last; `None` where nothing can be remembered.
+    pub memory: Option<PathBuf>,
     /// Folders of larder's own, repository and cache, by their real paths: never written to by a restore.
     pub own: Vec<PathBuf>,
     /// Their device and inode numbers, by which a backup knows what to leave out.
@@ -69,14 +76,12 @@ pub fn chosen<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Source
     Ok(config.sources.iter().filter(wanted).collect())
 }
 
-/// Whether a source's timetable says that it should have been run since its last snapshot. One that was never run is
-/// due at once; one without a timetable, never.
-pub fn is_due(repo: &Repository, source: &Source, host: &str, now: Time) -> bool {
-    let Some(timetable) = source.timetable.as_ref().filter(|timetable| timetable.enabled) else { return false };
+/// Whether a source's timetable says that it should have been run since its last snapshot.
+pub fn is_due(repo: &Repository, source: &Source, world: &World<'_>) -> bool {
+    let Some(timetable) = &source.timetable else { return false };
     let state = repo.state();
-    let Some(last) = state.newest_of(repo.keys().series_id(&source.name, host)) else { return true };
-    let next = timetable.cron.next(last.started.timestamp(), &timetable.zone);
-    next.is_some_and(|next| next <= now.timestamp())
+    let last = state.newest_of(repo.keys().series_id(&source.name, &world.host)).map(|snapshot| snapshot.started);
+    due::is_due(timetable, last, &source.name, world)
 }
 
 /// Runs the sources, one after the other.
@@ -98,17 +103,22 @@ pub fn run(
         dry_run: request.dry_run,
         status: Status::Done,
         sources: Vec::new(),
+        upkeep: Vec::new(),
         errors: Vec::new(),
     };
-    match hooks_unless_dry(request, || hooks::run(&config.hooks, "before", config.hooks.before.as_ref(), &facts(None)))
-    {
+    let (around, ready) = begin(&config.hooks, request, &facts(None));
+    match ready {
         Ok(()) => report.sources = sources.iter().map(|source| run_one(repo, source, request, world, &id)).collect(),
         Err(error) => report.errors.push(format!("{error}\nnothing was run")),
     }
+    if report.errors.is_empty() && !request.dry_run {
+        report.upkeep = upkeep::run(repo, &config.upkeep, world);
+    }
     let worst = report.sources.iter().map(|source| source.status).max().unwrap_or(Status::Done);
-    report.status = if report.errors.is_empty() { worst } else { Status::Failed };
-    if !request.dry_run {
-        report.errors.extend(hooks::run_after(&config.hooks, &facts(Some(report.status))));
+    let unkempt = report.upkeep.iter().any(|upkeep| upkeep.error.is_some());
+    report.status = if report.errors.is_empty() && !unkempt { worst } else { Status::Failed };
+    if let Some(around) = around {
+        report.errors.extend(around.end(&facts(Some(report.status))));
     }
     if !report.errors.is_empty() {
         report.status = Status::Failed;
@@ -119,23 +129,27 @@ pub fn run(
     Ok(report)
 }
 
-fn hooks_unless_dry(request: &Request, run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    if request.dry_run { Ok(()) } else { run() }
+/// Begins with the hooks, of which a dry run has none.
+fn begin<'h>(hooks: &'h Hooks, request: &Request, facts: &Facts<'_>) -> (Option<Around<'h>>, Result<(), String>) {
+    if request.dry_run {
+        return (None, Ok(()));
+    }
+    let (around, ready) = Around::begin(hooks, facts);
+    (Some(around), ready)
 }
 
 fn run_one(repo: &Repository, source: &Source, request: &Request, world: &World<'_>, run: &str) -> SourceReport {
     let started = (world.now)();
     let mut report = SourceReport::new(&source.name, started);
-    let facts = Facts { run, source: &source.name, status: None, snapshot: "" };
-    let before = || hooks::run(&source.hooks, "before", source.hooks.before.as_ref(), &facts);
-    match hooks_unless_dry(request, before).and_then(|()| service(&source.kind).prepare(world)) {
+    let facts = |status, snapshot| Facts { run, source: &source.name, status, snapshot };
+    let (around, ready) = begin(&source.hooks, request, &facts(None, ""));
+    match ready.and_then(|()| service(&source.kind).prepare(world)) {
         Ok(prepared) => snapshot(repo, source, &prepared, request, world, &mut report),
         Err(error) => report.fail(error),
     }
-    if !request.dry_run {
+    if let Some(around) = around {
         let snapshot = report.snapshot.clone().unwrap_or_default();
-        let facts = Facts { run, source: &source.name, status: Some(report.status), snapshot: &snapshot };
-        for error in hooks::run_after(&source.hooks, &facts) {
+        for error in around.end(&facts(Some(report.status), &snapshot)) {
             report.fail(error);
         }
     }

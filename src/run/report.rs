@@ -28,8 +28,25 @@ pub struct Report {
     pub status: Status,
     /// Each source that was taken.
     pub sources: Vec<SourceReport>,
-    /// What went wrong beside the sources: hooks of the whole run.
+    /// What was done for the repository: prune and check, where they were due.
+    pub upkeep: Vec<Upkeep>,
+    /// What went wrong beside these: hooks of the whole run.
     pub errors: Vec<String>,
+}
+
+/// What was done for the repository.
+#[derive(Debug, Clone, Serialize)]
+pub struct Upkeep {
+    /// `prune` or `check`.
+    pub what: &'static str,
+    /// How long it took, in seconds.
+    pub duration_seconds: f64,
+    /// What came of it, for people.
+    pub outcome: String,
+    /// Why it failed; damage that a check found is such a reason.
+    pub error: Option<String>,
+    /// Problems that a check found.
+    pub problems: u64,
 }
 
 /// How a source, or a run, ended.

@@ -1,17 +1,19 @@
 //! The output of commands as a source.
 //!
 //! Promise: a listing of one file for each; a command that cannot be started, or that ends with anything but success, fails
-//! the whole backup and says why in its own words. Dropped early, the command is killed.
+//! the whole backup and says why in its own words. Dropped early, or when larder is killed, it is ended.
 //! Left out on purpose: shells, and replaying. A command can be run again, but would give other bytes.
 
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use zeroize::Zeroizing;
 
 use crate::child::Tail;
+use crate::child::guard::Guard;
 use crate::format::Time;
 use crate::format::listing::{Entry, Owner, compare_paths};
 use crate::source::stream::{check_name, fill, set_length, stream_entry};
@@ -42,12 +44,22 @@ impl Output {
 /// Commands whose outputs are stored, each under its name.
 pub struct CommandSource {
     outputs: Vec<Output>,
+    group: Group,
     owner: Owner,
     time: Time,
 }
 
+/// To which processes a command belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// To larder's: it may ask for a password on the terminal.
+    Ours,
+    /// To one of its own, which is ended as a whole: nobody sits at a terminal.
+    Own,
+}
+
 impl CommandSource {
-    /// A command, whose output is stored as the file `name`, which belongs to `owner` and dates from `time`.
+    /// A command that somebody typed, whose output is stored as the file `name`, which belongs to `owner` and dates from `time`.
     pub fn new(
         name: &[u8],
         owner: Owner,
@@ -56,10 +68,10 @@ impl CommandSource {
         arguments: Vec<OsString>,
     ) -> Result<Self, Error> {
         let output = Output { name: name.to_vec(), program, arguments, variables: Vec::new() };
-        Self::several(vec![output], owner, time)
+        Ok(Self { group: Group::Ours, ..Self::several(vec![output], owner, time)? })
     }
 
-    /// Several commands. When one of them fails, nothing is stored of the others either.
+    /// Several commands, at which nobody sits. When one of them fails, nothing is stored of the others either.
     pub fn several(mut outputs: Vec<Output>, owner: Owner, time: Time) -> Result<Self, Error> {
         outputs.sort_by(|a, b| compare_paths(&a.name, &b.name));
         for output in &outputs {
@@ -69,7 +81,7 @@ impl CommandSource {
             let name = String::from_utf8_lossy(&pair[0].name).into_owned();
             return Err(Error::Name { name, reason: "there are two of it".to_owned() });
         }
-        Ok(Self { outputs, owner, time })
+        Ok(Self { outputs, group: Group::Own, owner, time })
     }
 }
 
@@ -79,7 +91,8 @@ impl Source for CommandSource {
             let entry = stream_entry(&output.name, &self.owner, self.time);
             let mut command = output.command();
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let reader = Box::new(Ready { program: output.program.to_string_lossy().into_owned(), command });
+            let program = output.program.to_string_lossy().into_owned();
+            let reader = Box::new(Ready { program, command, group: self.group });
             if visit(Found::Entry(Candidate { entry, reader })).is_break() {
                 break;
             }
@@ -96,12 +109,13 @@ impl Source for CommandSource {
 struct Ready {
     program: String,
     command: Command,
+    group: Group,
 }
 
 impl Reader for Ready {
     fn open(self: Box<Self>, _: &mut Entry) -> Result<Box<dyn Content>, Problem> {
-        let Self { program, command } = *self;
-        Ok(match Running::start(command, &program) {
+        let Self { program, command, group } = *self;
+        Ok(match Running::start(command, &program, group) {
             Ok(running) => Box::new(running),
             Err(error) => Box::new(NotStarted(format!("cannot start {program}\n{error}"))),
         })
@@ -128,15 +142,27 @@ struct Running {
     stdout: Option<ChildStdout>,
     stderr: Option<Tail>,
     error: Option<String>,
+    /// Ends it if larder does not live to see its end.
+    leash: Option<Guard>,
     ended: bool,
 }
 
 impl Running {
-    fn start(mut command: Command, program: &str) -> io::Result<Self> {
+    fn start(mut command: Command, program: &str, group: Group) -> io::Result<Self> {
+        if group == Group::Own {
+            command.process_group(0);
+        }
         let mut child = command.spawn()?;
+        let whom = match group {
+            Group::Ours => child.id().to_string(),
+            Group::Own => format!("-{}", child.id()),
+        };
         let stderr = child.stderr.take().map(Tail::of);
         let stdout = child.stdout.take();
-        Ok(Self { program: program.to_owned(), child, stdout, stderr, error: None, ended: false })
+        let program = program.to_owned();
+        let mut running = Self { program, child, stdout, stderr, error: None, leash: None, ended: false };
+        running.leash = Some(Guard::new("kill", &["-s", "TERM", "--", &whom].map(str::to_owned), &[])?);
+        Ok(running)
     }
 }
 
@@ -155,6 +181,9 @@ impl Content for Running {
             Err(error) => return Verdict::Failed(format!("cannot tell how {} ended: {error}", self.program)),
         };
         self.ended = true;
+        if let Some(leash) = self.leash.take() {
+            leash.disarm();
+        }
         if status.success() && self.error.is_none() {
             return Verdict::Steady;
         }
@@ -174,6 +203,8 @@ impl Content for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
+            // All of its group, if it has one, and surely itself.
+            drop(self.leash.take());
             let _may_have_ended = self.child.kill();
             let _nothing_to_learn = self.child.wait();
         }

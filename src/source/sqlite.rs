@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use crate::child::guard::Guard;
 use crate::format::Time;
 use crate::format::listing::Owner;
 use crate::source::stream::StreamSource;
@@ -38,10 +39,13 @@ impl SqliteSource {
 
     fn copied(&self) -> Result<Copy, online::Error> {
         let folder = TempDir::new().map_err(|error| no_room(&error))?;
+        // Even if larder is killed: what is in it is nobody else's business.
+        let words = ["-rf".to_owned(), "--".to_owned(), folder.path().display().to_string()];
+        let gone = Guard::new("rm", &words, &[]).map_err(|error| no_room(&error))?;
         let place = folder.path().join("copy.db");
         online::copy(&self.path, &place)?;
         let file = File::open(&place).map_err(|error| no_room(&error))?;
-        Ok(Copy { file, _folder: folder })
+        Ok(Copy { file, _gone: gone, _folder: folder })
     }
 }
 
@@ -63,6 +67,7 @@ impl Source for SqliteSource {
 /// A copy, and the folder that goes with it.
 struct Copy {
     file: File,
+    _gone: Guard,
     _folder: TempDir,
 }
 

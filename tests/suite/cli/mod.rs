@@ -9,6 +9,7 @@ mod into;
 mod retention;
 mod running;
 mod terminal;
+mod unattended;
 mod unlocking;
 
 use std::fs;

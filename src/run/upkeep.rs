@@ -1,0 +1,116 @@
+//! What a run does for the repository: prune, and a check of one part after the other.
+//!
+//! Promise: nothing here keeps a backup from being made; what fails is said.
+//! The memory of what was done when is a file of this machine: lost, things are done once more, no harm.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::config::upkeep::{Check, Prune, Upkeep as Wanted};
+use crate::format::Time;
+use crate::ops::check::{self, Depth, Part};
+use crate::ops::prune::{self, Options};
+use crate::repo::Repository;
+use crate::run::World;
+use crate::run::due::is_due;
+use crate::run::report::Upkeep;
+use crate::run::services::with_causes;
+
+/// What was done when: seconds of the clock.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    /// The last prune.
+    pruned: Option<i64>,
+    /// The last check.
+    checked: Option<i64>,
+    /// The part that was checked last.
+    part: u64,
+}
+
+impl Memory {
+    /// What is remembered; nothing if it cannot be read.
+    fn read(place: Option<&Path>) -> Self {
+        let text = place.and_then(|place| fs::read(place).ok());
+        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Remembers it, if there is somewhere to.
+    fn write(&self, place: Option<&Path>) {
+        let _done_once_more = place.map(|place| {
+            let mut file = NamedTempFile::new_in(place.parent().unwrap_or(Path::new(".")))?;
+            serde_json::to_writer(&mut file, self)?;
+            file.flush()?;
+            file.persist(place).map(drop).map_err(|error| error.error)
+        });
+    }
+}
+
+/// Does what is due.
+pub fn run(repo: &Repository, wanted: &Wanted, world: &World<'_>) -> Vec<Upkeep> {
+    let place = world.memory.as_deref();
+    let mut memory = Memory::read(place);
+    let at = |seconds: Option<i64>| seconds.map(|seconds| Time { seconds, nanos: 0 });
+    let mut done = Vec::new();
+    if let Some(prune) =
+        wanted.prune.as_ref().filter(|prune| is_due(&prune.timetable, at(memory.pruned), "prune", world))
+    {
+        memory.pruned = Some((world.now)().seconds);
+        done.push(timed(world, |upkeep| free(repo, prune, world, upkeep)));
+    }
+    if let Some(check) =
+        wanted.check.as_ref().filter(|check| is_due(&check.timetable, at(memory.checked), "check", world))
+    {
+        memory.checked = Some((world.now)().seconds);
+        memory.part = memory.part % check.parts + 1;
+        done.push(timed(world, |upkeep| prove(repo, check, memory.part, world, upkeep)));
+    }
+    if !done.is_empty() {
+        memory.write(place);
+    }
+    done
+}
+
+fn timed(world: &World<'_>, work: impl FnOnce(&mut Upkeep)) -> Upkeep {
+    let started = (world.now)();
+    let mut upkeep = Upkeep { what: "", duration_seconds: 0.0, outcome: String::new(), error: None, problems: 0 };
+    work(&mut upkeep);
+    upkeep.duration_seconds = (world.now)().seconds_since(started);
+    upkeep
+}
+
+fn free(repo: &Repository, prune: &Prune, world: &World<'_>, upkeep: &mut Upkeep) {
+    upkeep.what = "prune";
+    let max_unused_percent = prune.max_unused_percent.map_or(Options::MAX_UNUSED_PERCENT, |percent| percent as f64);
+    let options = Options { grace: prune.grace, max_unused_percent, threads: world.threads };
+    match prune::run(repo, &options, world.now, world.observer) {
+        Ok(report) => {
+            let bytes = report.deleted.bytes + report.swept.bytes;
+            upkeep.outcome = format!("freed {bytes} bytes, condemned {} more", report.condemned.bytes);
+            upkeep.error = report.repack_failed;
+        }
+        Err(error) => upkeep.error = Some(with_causes(&error)),
+    }
+}
+
+fn prove(repo: &Repository, check: &Check, part: u64, world: &World<'_>, upkeep: &mut Upkeep) {
+    upkeep.what = "check";
+    let depth = Depth::Data(Part::Slice { n: part, of: check.parts });
+    match check::run(repo, depth, world.threads, world.observer) {
+        Ok(report) => {
+            upkeep.outcome = format!("part {part} of {}: {} bytes read", check.parts, report.bytes_read);
+            upkeep.problems = report.problems_total;
+            upkeep.error = report.problems.first().map(|first| {
+                let more = match report.problems_total {
+                    1 => String::new(),
+                    total => format!(", and {} more; see larder check --read-data", total - 1),
+                };
+                format!("damaged: {}: {}{more}", first.object, first.what)
+            });
+        }
+        Err(error) => upkeep.error = Some(with_causes(&error)),
+    }
+}
