@@ -245,6 +245,24 @@ fn a_damaged_database_found_late_is_made_anew_and_keeps_the_batch_and_the_number
 }
 
 #[test]
+fn a_database_that_fails_between_many_questions_is_replaced_and_none_stays_open() {
+    let dir = filled();
+    let mut index = open(dir.path());
+    let ids: Vec<_> = (0..PACKS * CHUNKS_PER_PACK).map(chunk).collect();
+    // Pending, so that the first questions are answered without a header.
+    add(&mut index, 9, Kind::Data, &[0]);
+    index.store.connection.execute_batch("DROP TABLE header").unwrap();
+    assert!(matches!(index.copies_of_all(Kind::Data, &ids), Err(Error::Reset)));
+    fill(&mut index);
+    index.flush().unwrap();
+    let answers = index.copies_of_all(Kind::Data, &ids).unwrap();
+    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>()[..3], [2, 1, 1]);
+    assert!(answers.iter().all(|copies| !copies.is_empty()));
+    assert!(!index.degraded() && index.store.connection.is_autocommit());
+    assert_eq!(found(&mut open(dir.path())), PACKS * CHUNKS_PER_PACK);
+}
+
+#[test]
 fn a_filter_that_fails_its_checksum_is_made_anew_from_the_rows() {
     let dir = filled();
     let index = open(dir.path());

@@ -13,6 +13,9 @@ use crate::index::filter::Filter;
 use crate::index::packs::{PackNumber, State};
 use crate::index::{Error, Index, store};
 
+/// Chunks looked up in one read transaction. While it lasts, the write-ahead log of other processes only grows.
+const IDS_AT_ONCE_MAX: usize = 1024;
+
 /// Where a chunk lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
@@ -70,6 +73,20 @@ impl Index {
             copies.extend(self.find_in(number, id)?);
         }
         Ok(copies)
+    }
+
+    /// The same of many chunks, in their order. One after the other they would have the file locked and unlocked for
+    /// each.
+    pub fn copies_of_all(&mut self, kind: Kind, ids: &[ChunkId]) -> Result<Vec<Vec<Location>>, Error> {
+        let mut all = Vec::with_capacity(ids.len());
+        for some in ids.chunks(IDS_AT_ONCE_MAX) {
+            self.store.begin_reading();
+            let found: Result<Vec<_>, Error> = some.iter().map(|id| self.copies(kind, id)).collect();
+            // Perhaps another one by now: one that fails is replaced.
+            self.store.end_reading();
+            all.extend(found?);
+        }
+        Ok(all)
     }
 
     /// The directory of a pack; an empty one for a number that is not known.

@@ -48,12 +48,15 @@ const CHUNKS: u64 = 400;
 fn assert_same(index: &mut Index, model: &Model) {
     let expected: BTreeSet<PackId> = model.keys().map(|&p| pack(p)).collect();
     assert_eq!(known(index).into_iter().collect::<BTreeSet<_>>(), expected);
+    let ids: Vec<ChunkId> = (0..CHUNKS).map(chunk).collect();
     for kind in [Kind::Data, Kind::Tree] {
-        for number in 0..CHUNKS {
+        let all = index.copies_of_all(kind, &ids).unwrap();
+        for (number, found_at_once) in (0..CHUNKS).zip(all) {
             let id = chunk(number);
             let holds = |p: &u64| model[p].0 == kind && model[p].1.contains(&number);
             let holders: BTreeSet<PackId> = model.keys().copied().filter(holds).map(pack).collect();
             let copies = index.copies(kind, &id).unwrap();
+            assert_eq!(copies, found_at_once);
             let found: BTreeSet<PackId> = copies.iter().map(|l| index.pack(l.pack).unwrap().id).collect();
             assert_eq!(found, holders);
             let located = index.locate(kind, &id, &anywhere).unwrap();
@@ -259,4 +262,32 @@ fn two_indexes_on_one_file_add_what_they_know() {
     theirs.flush().unwrap();
     assert!(!has(&mut open(dir.path()), 1));
     assert!((3..=5).all(|c| has(&mut theirs, c)));
+}
+
+#[test]
+fn many_questions_at_once_are_answered_in_their_order_and_leave_no_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ours, mut theirs) = (open(dir.path()), open(dir.path()));
+    let wanted: Vec<u64> = (0..5000).collect();
+    add(&mut ours, 1, Kind::Data, &wanted);
+    ours.flush().unwrap();
+    // Backwards, every chunk twice, and one in three is not there.
+    let asked: Vec<u64> = (0..7500).rev().flat_map(|c| [c, c]).collect();
+    let ids: Vec<ChunkId> = asked.iter().map(|&c| chunk(c)).collect();
+    for _ in 0..2 {
+        let answers = ours.copies_of_all(Kind::Data, &ids).unwrap();
+        let entries: Vec<Option<u64>> = answers.iter().map(|a| a.first().map(|at| at.entry.into())).collect();
+        assert_eq!(entries, asked.iter().map(|&c| (c < 5000).then_some(c)).collect::<Vec<_>>());
+        assert!(ours.store.connection.is_autocommit());
+    }
+    // What others write meanwhile is seen once it is read, and nothing of ours stands in anybody's way.
+    add(&mut theirs, 2, Kind::Data, &[3, 6000]);
+    theirs.flush().unwrap();
+    let busy: i64 = theirs.store.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+    assert_eq!(busy, 0);
+    add(&mut ours, 3, Kind::Data, &[3]);
+    ours.flush().unwrap();
+    let answers = ours.copies_of_all(Kind::Data, &[chunk(3), chunk(6000), chunk(7000)]).unwrap();
+    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 0]);
+    assert!(!ours.degraded() && !theirs.degraded());
 }

@@ -156,6 +156,18 @@ impl Store {
         Ok(found)
     }
 
+    /// Begins a read transaction, which is for speed only: without it each statement is one of its own.
+    pub fn begin_reading(&self) {
+        let _ = self.connection.execute_batch("BEGIN");
+    }
+
+    /// Ends the read transaction, if there is one.
+    pub fn end_reading(&self) {
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
     /// All log entries.
     pub fn log_entries(&self) -> Result<Vec<(u64, Vec<u8>)>, sqlite::Error> {
         let mut statement = self.connection.prepare_cached("SELECT seq, entry FROM log ORDER BY seq")?;

@@ -5,6 +5,7 @@ use crossbeam_channel::Receiver;
 use crate::format::content::{ChunkRef, Content};
 use crate::format::listing::{Entry, Node};
 use crate::format::record::ListingRoot;
+use crate::ops::backup::buffers::Buffers;
 use crate::ops::backup::reading::{End, Piece};
 use crate::ops::backup::{Error, PROBLEMS_MAX, Report, Slot, is_fatal};
 use crate::progress::{Event, Observer, Units};
@@ -20,14 +21,15 @@ pub struct Assembler<'r> {
     writer: Writer,
     listing: ListingWriter,
     report: Report,
+    buffers: &'r Buffers,
     observer: &'r dyn Observer,
 }
 
 impl<'r> Assembler<'r> {
     /// With an empty listing.
-    pub fn new(repo: &'r Repository, writer: Writer, observer: &'r dyn Observer) -> Self {
+    pub fn new(repo: &'r Repository, writer: Writer, buffers: &'r Buffers, observer: &'r dyn Observer) -> Self {
         let report = Report { complete: true, ..Report::default() };
-        Self { repo, writer, listing: ListingWriter::new(), report, observer }
+        Self { repo, writer, listing: ListingWriter::new(), report, buffers, observer }
     }
 
     /// Takes the next entry.
@@ -49,21 +51,23 @@ impl<'r> Assembler<'r> {
     fn read(&mut self, pieces: &Receiver<Piece>) -> Result<(), Error> {
         let mut content = ContentWriter::new();
         loop {
-            let Piece { bytes, cuts, end } = pieces.recv().map_err(|_| RepoError::Worker)?;
-            let mut rest = bytes.as_slice();
+            let Piece { bytes, start, cuts, end } = pieces.recv().map_err(|_| RepoError::Worker)?;
+            let mut rest = &bytes[start..];
             for cut in cuts {
                 let (chunk, after) = rest.split_at(cut.bytes as usize);
                 self.writer.data(cut.id, chunk, cut.squeeze)?;
                 content.push(&mut self.writer, ChunkRef { id: cut.id, bytes: cut.bytes })?;
                 rest = after;
             }
+            let read = (bytes.len() - start - rest.len()) as u64;
+            self.buffers.give(bytes);
             match end {
-                None => self.observer.event(Event::Advanced(Units { files: 0, bytes: bytes.len() as u64 })),
+                None => self.observer.event(Event::Advanced(Units { files: 0, bytes: read })),
                 Some(End::Problem(problem)) => {
                     self.problem(problem);
                     return Ok(());
                 }
-                Some(End::Done(entry, verdict)) => return self.done(*entry, verdict, content, bytes.len() as u64),
+                Some(End::Done(entry, verdict)) => return self.done(*entry, verdict, content, read),
             }
         }
     }

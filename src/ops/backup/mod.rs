@@ -4,6 +4,7 @@
 //! with the number of files or their sizes. Left out on purpose: walking file systems (`source`) and sealing (`repo`).
 
 pub mod assemble;
+pub mod buffers;
 pub mod compare;
 pub mod fit;
 pub mod random;
@@ -19,7 +20,7 @@ use crate::format::{Reject, Time};
 use crate::id::SnapshotId;
 use crate::ops::backup::assemble::Assembler;
 use crate::ops::backup::compare::Parent;
-use crate::ops::backup::reading::{Job, Limits};
+use crate::ops::backup::reading::{Job, Limits, Reading};
 use crate::ops::retention::{self, Calendar};
 use crate::ops::tag;
 use crate::progress::{Event, Observer};
@@ -169,9 +170,10 @@ fn attempt_once(
         Mode::DryRun => WriteMode::Count,
     };
     let writer = Writer::new(repo, &catalog, options.threads, mode)?;
-    let mut assembler = Assembler::new(repo, writer, observer);
+    let reading = Reading::new(repo);
+    let mut assembler = Assembler::new(repo, writer, &reading.buffers, observer);
     observer.event(Event::Phase { name: "reading", total: None });
-    read_all(repo, source, options, parent.as_ref(), &mut assembler)?;
+    read_all(repo, &reading, source, options, parent.as_ref(), &mut assembler)?;
     let (drained, root, mut report) = assembler.finish()?;
     report.warnings = warnings(repo, &catalog);
     report.parent = parent.as_ref().map(|(snapshot, _)| snapshot.id);
@@ -250,6 +252,7 @@ pub enum Slot {
 /// Walks, reads and assembles, each in threads of its own.
 fn read_all(
     repo: &Repository,
+    reading: &Reading<'_>,
     source: &dyn Source,
     options: &Options,
     parent: Option<&(Snapshot, Record)>,
@@ -258,11 +261,10 @@ fn read_all(
     let readers = options.threads.max(1);
     let (slots, ordered) = bounded::<Vec<Slot>>(Limits::BATCHES);
     let (jobs, queue) = bounded::<Job>(Limits::JOBS);
-    let chunker = reading::chunker(repo);
     std::thread::scope(|scope| {
         for _ in 0..readers {
-            let (queue, chunker) = (queue.clone(), &chunker);
-            scope.spawn(move || reading::read_jobs(repo.keys(), chunker, &queue));
+            let queue = queue.clone();
+            scope.spawn(move || reading::read_jobs(reading, &queue));
         }
         drop(queue);
         let walker = scope.spawn(move || {

@@ -1,14 +1,17 @@
 //! Reading: open, cut, name. Several files at a time, each in pieces.
+//!
+//! Promise: a file is cut alike however it is read, and memory does not grow with its length. A long file is read, cut
+//! and named at the same time; a short one costs no thread. Left out on purpose: what is stored already (`assemble`).
 
-use std::sync::Arc;
+use std::thread::Scope;
 
-use crossbeam_channel::{Receiver, Sender};
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+use crossbeam_channel::{Receiver, SendError, Sender, bounded};
 
 use crate::chunking::Chunker;
 use crate::crypto::keys::Keys;
 use crate::format::listing::{Entry, Node};
 use crate::id::ChunkId;
+use crate::ops::backup::buffers::Buffers;
 use crate::ops::backup::random::looks_random;
 use crate::repo::Repository;
 use crate::repo::seal::Squeeze;
@@ -19,7 +22,7 @@ pub struct Limits;
 
 impl Limits {
     /// Length of a piece of a file.
-    pub const PIECE_BYTES: usize = 1 << 20;
+    pub const PIECE_BYTES: usize = 512 << 10;
     /// Length of the first look at a file that says it is empty.
     pub const FIRST_LOOK_BYTES: usize = 4 << 10;
     /// Pieces of one file waiting for the assembler.
@@ -32,8 +35,12 @@ impl Limits {
     pub const BATCH_SLOTS: usize = 128;
     /// Expected bytes of the files in a batch.
     pub const BATCH_BYTES: u64 = 4 << 20;
-    /// Pieces at least this long are named on all cores.
-    pub const PARALLEL_BYTES: usize = 512 << 10;
+    /// A file at least this long is read, cut and named at the same time, in a thread each.
+    pub const LONG_BYTES: u64 = 16 << 20;
+    /// Portions of a long file waiting to be cut, and pieces waiting to be named.
+    pub const AHEAD: usize = 1;
+    /// Bytes of the buffers that wait to be used again.
+    pub const BUFFERS_BYTES: usize = 8 << 20;
 }
 
 /// A file to be read.
@@ -59,8 +66,10 @@ pub struct Cut {
 
 /// A part of a file, in order.
 pub struct Piece {
-    /// Its bytes.
+    /// Its bytes, from `start` on and as far as its chunks go.
     pub bytes: Vec<u8>,
+    /// Where it begins.
+    pub start: usize,
     /// Its chunks, one after the other.
     pub cuts: Vec<Cut>,
     /// Set in the last piece.
@@ -69,7 +78,7 @@ pub struct Piece {
 
 impl Piece {
     fn empty(end: End) -> Self {
-        Self { bytes: Vec::new(), cuts: Vec::new(), end: Some(end) }
+        Self { bytes: Vec::new(), start: 0, cuts: Vec::new(), end: Some(end) }
     }
 }
 
@@ -81,11 +90,6 @@ pub enum End {
     Problem(Problem),
 }
 
-/// The repository's chunker.
-pub fn chunker(repo: &Repository) -> Chunker {
-    Chunker::new(repo.config().sizes, repo.keys().gear())
-}
-
 /// How many bytes reading an entry is likely to give.
 pub fn expected_bytes(entry: &Entry) -> u64 {
     match &entry.node {
@@ -94,54 +98,143 @@ pub fn expected_bytes(entry: &Entry) -> u64 {
     }
 }
 
-/// A reading thread.
-pub fn read_jobs(keys: &Arc<Keys>, chunker: &Chunker, queue: &Receiver<Job>) {
-    for Job { mut entry, reader, pieces } in queue {
-        let end = match reader.open(&mut entry) {
-            Ok(content) => read(keys, chunker, entry, content, &pieces),
-            Err(problem) => Some(Piece::empty(End::Problem(problem))),
-        };
-        // Nobody listens any more only when the backup has failed: then there is nothing to say.
-        if let Some(end) = end {
-            let _ = pieces.send(end);
-        }
+/// What all reading threads share.
+pub struct Reading<'r> {
+    /// The keys that name chunks.
+    pub keys: &'r Keys,
+    /// Where to cut.
+    pub chunker: Chunker,
+    /// Buffers for pieces.
+    pub buffers: Buffers,
+}
+
+impl<'r> Reading<'r> {
+    /// As the repository wants it.
+    pub fn new(repo: &'r Repository) -> Self {
+        let chunker = Chunker::new(repo.config().sizes, repo.keys().gear());
+        Self { keys: repo.keys(), buffers: buffers(&chunker), chunker }
     }
 }
 
-/// Reads one file, sends all pieces but the last, and returns that. `None` when nobody listens any more.
-fn read(
-    keys: &Keys,
-    chunker: &Chunker,
-    mut entry: Entry,
-    mut content: Box<dyn Content>,
+fn buffers(chunker: &Chunker) -> Buffers {
+    let longest = Limits::PIECE_BYTES + chunker.sizes().max as usize;
+    Buffers::new(Limits::PIECE_BYTES..=longest, Limits::BUFFERS_BYTES / longest)
+}
+
+/// A reading thread.
+pub fn read_jobs(reading: &Reading<'_>, queue: &Receiver<Job>) {
+    for Job { mut entry, reader, pieces } in queue {
+        // Nobody listens any more only when the backup has failed: then there is nothing to say.
+        let _ = match reader.open(&mut entry) {
+            Ok(content) => send_pieces(reading, entry, content, &pieces),
+            Err(problem) => pieces.send(Piece::empty(End::Problem(problem))),
+        };
+    }
+}
+
+/// Reads a file, cuts it, names its chunks and sends it in pieces.
+fn send_pieces(
+    reading: &Reading<'_>,
+    entry: Entry,
+    content: Box<dyn Content>,
     pieces: &Sender<Piece>,
-) -> Option<Piece> {
-    let expected = expected_bytes(&entry);
-    let mut taken = 0u64;
-    let mut rest: Vec<u8> = Vec::new();
-    loop {
-        let room = piece_room(expected, taken, rest.len());
-        let mut bytes = rest;
-        let start = bytes.len();
-        bytes.resize(start + room, 0);
+) -> Result<(), SendError<Piece>> {
+    let mut portions = Portions::new(reading, entry, content);
+    let mut cutter = Cutter { chunker: &reading.chunker, rest: Vec::new() };
+    let named = |piece| named(reading.keys, piece);
+    while !portions.is_long() {
+        let Some(portion) = portions.next() else { return Ok(()) };
+        pieces.send(named(cutter.cut(portion)))?;
+    }
+    std::thread::scope(|scope| {
+        let cut = ahead(scope, portions).map(|portion| cutter.cut(portion));
+        ahead(scope, cut).map(named).try_for_each(|piece| pieces.send(piece))
+    })
+}
+
+/// What an iterator gives, which runs ahead in a thread of its own.
+fn ahead<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    mut items: impl Iterator<Item = T> + Send + 'scope,
+) -> impl Iterator<Item = T> + Send {
+    let (give, given) = bounded(Limits::AHEAD);
+    scope.spawn(move || items.try_for_each(|item| give.send(item)));
+    given.into_iter()
+}
+
+/// What was read at once.
+struct Portion {
+    /// From `start` on it was read. Before that is room for what is left of the portion before.
+    bytes: Vec<u8>,
+    start: usize,
+    /// Set in the last portion.
+    end: Option<End>,
+}
+
+/// Reads a file portion by portion.
+struct Portions<'r> {
+    reading: &'r Reading<'r>,
+    /// Taken with the last portion.
+    file: Option<(Entry, Box<dyn Content>)>,
+    expected: u64,
+    taken: u64,
+}
+
+impl<'r> Portions<'r> {
+    fn new(reading: &'r Reading<'r>, entry: Entry, content: Box<dyn Content>) -> Self {
+        let expected = expected_bytes(&entry);
+        Self { reading, file: Some((entry, content)), expected, taken: 0 }
+    }
+
+    fn is_long(&self) -> bool {
+        self.file.is_some() && self.expected.max(self.taken) >= Limits::LONG_BYTES
+    }
+}
+
+impl Iterator for Portions<'_> {
+    type Item = Portion;
+
+    fn next(&mut self) -> Option<Portion> {
+        let (mut entry, mut content) = self.file.take()?;
+        let start = if self.taken == 0 { 0 } else { self.reading.chunker.sizes().max as usize };
+        let room = room_for(self.expected, self.taken);
+        let mut bytes = self.reading.buffers.take(start + room);
         let filled = match content.read(&mut bytes[start..]) {
             Ok(filled) => filled,
-            Err(error) => return Some(Piece::empty(broken(entry, content, taken, &error))),
+            Err(error) => {
+                bytes.truncate(start);
+                return Some(Portion { bytes, start, end: Some(broken(entry, content, self.taken, &error)) });
+            }
         };
-        taken += filled as u64;
+        self.taken += filled as u64;
         bytes.truncate(start + filled);
-        let last = filled < room;
-        // Unless these are the last bytes, a chunk may go on in the next piece.
-        let keep = if last { 1 } else { chunker.sizes().max as usize };
-        let (mut cuts, used) = cut(chunker, &bytes, keep);
-        rest = bytes[used..].to_vec();
-        bytes.truncate(used);
-        name(keys, &bytes, &mut cuts);
-        if last {
-            let verdict = content.finish(&mut entry, taken);
-            return Some(Piece { bytes, cuts, end: Some(End::Done(Box::new(entry), verdict)) });
+        if filled == room {
+            self.file = Some((entry, content));
+            return Some(Portion { bytes, start, end: None });
         }
-        pieces.send(Piece { bytes, cuts, end: None }).ok()?;
+        let verdict = content.finish(&mut entry, self.taken);
+        Some(Portion { bytes, start, end: Some(End::Done(Box::new(entry), verdict)) })
+    }
+}
+
+/// Cuts portions into chunks.
+struct Cutter<'r> {
+    chunker: &'r Chunker,
+    /// What is left of the portion before: a chunk may go on in the next one.
+    rest: Vec<u8>,
+}
+
+impl Cutter<'_> {
+    fn cut(&mut self, portion: Portion) -> Piece {
+        let Portion { mut bytes, start, end } = portion;
+        let start = start - self.rest.len();
+        bytes[start..][..self.rest.len()].copy_from_slice(&self.rest);
+        // Unless these are the last bytes, a chunk may go on in the next portion.
+        let keep = if end.is_some() { 1 } else { self.chunker.sizes().max as usize };
+        let (cuts, used) = cut(self.chunker, &bytes[start..], keep);
+        self.rest.clear();
+        self.rest.extend_from_slice(&bytes[start + used..]);
+        Piece { bytes, start, cuts, end }
     }
 }
 
@@ -156,8 +249,8 @@ fn broken(mut entry: Entry, content: Box<dyn Content>, taken: u64, error: &std::
 
 /// How much to read next: all of a small file and a byte more, to see its end. The first look at what may be empty,
 /// or a stream of unknown length, is short, because room must be cleared.
-fn piece_room(expected: u64, taken: u64, rest: usize) -> usize {
-    let room = Limits::PIECE_BYTES - rest.min(Limits::PIECE_BYTES / 2);
+fn room_for(expected: u64, taken: u64) -> usize {
+    let room = Limits::PIECE_BYTES;
     let wanted = match (taken, expected) {
         (0, 0) => Limits::FIRST_LOOK_BYTES,
         (0, _) => usize::try_from(expected).unwrap_or(room).saturating_add(1),
@@ -178,23 +271,15 @@ fn cut(chunker: &Chunker, bytes: &[u8], keep: usize) -> (Vec<Cut>, usize) {
     (cuts, at)
 }
 
-fn name(keys: &Keys, bytes: &[u8], cuts: &mut [Cut]) {
-    let mut rest = bytes;
-    let mut pairs: Vec<(&[u8], &mut Cut)> = Vec::with_capacity(cuts.len());
-    for cut in cuts {
+fn named(keys: &Keys, mut piece: Piece) -> Piece {
+    let mut rest = &piece.bytes[piece.start..];
+    for cut in &mut piece.cuts {
         let (chunk, after) = rest.split_at(cut.bytes as usize);
-        pairs.push((chunk, cut));
-        rest = after;
-    }
-    let name_one = |(chunk, cut): &mut (&[u8], &mut Cut)| {
         cut.id = keys.data_id(chunk);
         cut.squeeze = if looks_random(chunk) { Squeeze::No } else { Squeeze::Yes };
-    };
-    if bytes.len() >= Limits::PARALLEL_BYTES {
-        pairs.par_iter_mut().for_each(name_one);
-    } else {
-        pairs.iter_mut().for_each(name_one);
+        rest = after;
     }
+    piece
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::format::listing::Node;
 use crate::format::pages;
 use crate::format::record::ListingRoot;
 use crate::id::{ChunkId, PackId};
+use crate::index::Location;
 use crate::ops::prune::Error;
 use crate::repo::Repository;
 use crate::repo::catalog::{Catalog, Listed, ask};
@@ -102,18 +103,16 @@ impl Proof<'_> {
     }
 
     fn all_stay(&self, kind: Kind, chunks: &[ChunkRef]) -> Result<(), RepoError> {
+        let ids: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).collect();
         let lost = ask(self.repo, &mut |index| {
-            for chunk in chunks {
-                let copies = index.copies(kind, &chunk.id)?;
-                let stays = copies.iter().any(|copy| {
-                    let row = index.pack(copy.pack).filter(|_| copy.bytes == chunk.bytes);
-                    row.is_some_and(|row| self.stays(&row.id, row.bytes))
-                });
-                if !stays {
-                    return Ok(Some(chunk.id));
-                }
-            }
-            Ok(None)
+            let copies = index.copies_of_all(kind, &ids)?;
+            let stays = |copy: &Location, bytes: u32| {
+                let row = index.pack(copy.pack).filter(|_| copy.bytes == bytes);
+                row.is_some_and(|row| self.stays(&row.id, row.bytes))
+            };
+            let mut all = chunks.iter().zip(&copies);
+            let lost = all.find(|(chunk, copies)| !copies.iter().any(|copy| stays(copy, chunk.bytes)));
+            Ok(lost.map(|(chunk, _)| chunk.id))
         })?;
         lost.map_or(Ok(()), |id| Err(RepoError::MissingChunk { kind, id }))
     }
