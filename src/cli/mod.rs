@@ -17,6 +17,7 @@ mod init;
 mod into;
 mod key;
 mod ls;
+mod notify;
 mod output;
 mod progress;
 mod prune;
@@ -77,6 +78,7 @@ enum Command {
     RebuildIndex(rebuild_index::Arguments),
     Recover(recover::Arguments),
     Config(config::Arguments),
+    Notify(notify::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -101,6 +103,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::RebuildIndex(arguments) => rebuild_index::run(session, arguments),
         Command::Recover(arguments) => recover::run(session, arguments),
         Command::Config(arguments) => config::run(session, arguments),
+        Command::Notify(arguments) => notify::run(session, arguments),
         Command::Completions(arguments) => completions::run(Arguments::command(), arguments),
     }
 }

@@ -116,6 +116,11 @@ fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
     for error in &report.errors {
         session.out.problem(error);
     }
+    for told in &report.told {
+        if let Some(error) = &told.error {
+            session.out.warning(format!("{} could not be told: {error}", told.name));
+        }
+    }
     let with_snapshot = report.sources.iter().filter(|source| source.snapshot.is_some()).count();
     let seconds = output::elapsed(report.duration_seconds);
     let sources = plural(report.sources.len() as u64, "source");

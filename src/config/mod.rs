@@ -5,6 +5,7 @@
 
 pub mod hooks;
 pub mod mistakes;
+pub mod notify;
 mod reading;
 mod retention;
 pub mod secret;
@@ -19,6 +20,7 @@ use toml::de::DeTable;
 
 use crate::config::hooks::Hooks;
 use crate::config::mistakes::{Mistake, Mistakes, Place};
+use crate::config::notify::Notify;
 use crate::config::reading::{Reading, Section};
 use crate::config::secret::{PASSWORD, SecretFrom};
 use crate::config::sources::{General, Source};
@@ -44,6 +46,8 @@ pub struct Config {
     pub upkeep: Upkeep,
     /// What runs around a whole run.
     pub hooks: Hooks,
+    /// Who is told how a run ended.
+    pub notify: Vec<Notify>,
     /// The folder for reports.
     pub status: Option<PathBuf>,
     /// What is backed up, in the order of the names.
@@ -94,6 +98,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let retention = retention::read(root.section("retention"), None);
     let upkeep = Upkeep::read(root.section("prune"), root.section("check"), timetable.as_ref());
     let hooks = Hooks::of_runs(root.section("hooks"));
+    let notify = root.section("notify").named().into_iter().filter_map(notify::read).collect();
     let status = root.section("status");
     let directory = status.text("directory").map(PathBuf::from);
     status.finish();
@@ -105,7 +110,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let mut sources: Vec<Source> = named.into_iter().filter_map(|section| sources::read(section, &general)).collect();
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     root.finish();
-    Some(Config { repository: repository?, timetable, retention, upkeep, hooks, status: directory, sources })
+    Some(Config { repository: repository?, timetable, retention, upkeep, hooks, notify, status: directory, sources })
 }
 
 fn repository(section: Section<'_, '_>) -> Option<Repository> {

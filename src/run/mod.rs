@@ -8,6 +8,8 @@ pub mod doctor;
 pub mod due;
 pub mod hooks;
 pub mod into;
+pub mod memory;
+pub mod notify;
 pub mod report;
 pub mod services;
 pub mod upkeep;
@@ -28,6 +30,7 @@ use crate::ops::verify::verify;
 use crate::progress::Observer;
 use crate::repo::Repository;
 use crate::run::hooks::{Around, Facts};
+use crate::run::memory::Memory;
 use crate::run::report::{Report, SourceReport, Status};
 use crate::run::services::{Prepared, service, with_causes};
 
@@ -105,14 +108,16 @@ pub fn run(
         sources: Vec::new(),
         upkeep: Vec::new(),
         errors: Vec::new(),
+        told: Vec::new(),
     };
+    let mut memory = Memory::read(world.memory.as_deref());
     let (around, ready) = begin(&config.hooks, request, &facts(None));
     match ready {
         Ok(()) => report.sources = sources.iter().map(|source| run_one(repo, source, request, world, &id)).collect(),
         Err(error) => report.errors.push(format!("{error}\nnothing was run")),
     }
     if report.errors.is_empty() && !request.dry_run {
-        report.upkeep = upkeep::run(repo, &config.upkeep, world);
+        report.upkeep = upkeep::run(repo, &config.upkeep, &mut memory, world);
     }
     let worst = report.sources.iter().map(|source| source.status).max().unwrap_or(Status::Done);
     let unkempt = report.upkeep.iter().any(|upkeep| upkeep.error.is_some());
@@ -126,6 +131,11 @@ pub fn run(
     let ended = (world.now)();
     report.ended = ended.rfc3339();
     report.duration_seconds = ended.seconds_since(started);
+    if !request.dry_run {
+        report.told = notify::tell(&config.notify, &report, memory.status, world);
+        memory.status = Some(report.status);
+        memory.write(world.memory.as_deref());
+    }
     Ok(report)
 }
 

@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::format::Time;
 use crate::ops::backup;
+use crate::run::notify::Told;
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +33,8 @@ pub struct Report {
     pub upkeep: Vec<Upkeep>,
     /// What went wrong beside these: hooks of the whole run.
     pub errors: Vec<String>,
+    /// Who was told, or could not be; empty in what they are told.
+    pub told: Vec<Told>,
 }
 
 /// What was done for the repository.
@@ -50,7 +53,7 @@ pub struct Upkeep {
 }
 
 /// How a source, or a run, ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// All is well.
@@ -106,6 +109,22 @@ impl Status {
 }
 
 impl Report {
+    /// The report of no run, to try whether somebody can be told.
+    pub fn of_a_test(now: Time) -> Self {
+        Self {
+            run: "test".to_owned(),
+            started: now.rfc3339(),
+            ended: now.rfc3339(),
+            duration_seconds: 0.0,
+            dry_run: true,
+            status: Status::Done,
+            sources: Vec::new(),
+            upkeep: Vec::new(),
+            errors: vec!["this is only a test".to_owned()],
+            told: Vec::new(),
+        }
+    }
+
     /// Writes `backup_report.json` into a folder, all of it at once, readable for monitors of other users.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(folder)?;

@@ -1,14 +1,6 @@
 //! What a run does for the repository: prune, and a check of one part after the other.
 //!
 //! Promise: nothing here keeps a backup from being made; what fails is said.
-//! The memory of what was done when is a file of this machine: lost, things are done once more, no harm.
-
-use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-
-use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use crate::config::upkeep::{Check, Prune, Upkeep as Wanted};
 use crate::format::Time;
@@ -17,42 +9,12 @@ use crate::ops::prune::{self, Options};
 use crate::repo::Repository;
 use crate::run::World;
 use crate::run::due::is_due;
+use crate::run::memory::Memory;
 use crate::run::report::Upkeep;
 use crate::run::services::with_causes;
 
-/// What was done when: seconds of the clock.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Memory {
-    /// The last prune.
-    pruned: Option<i64>,
-    /// The last check.
-    checked: Option<i64>,
-    /// The part that was checked last.
-    part: u64,
-}
-
-impl Memory {
-    /// What is remembered; nothing if it cannot be read.
-    fn read(place: Option<&Path>) -> Self {
-        let text = place.and_then(|place| fs::read(place).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
-    }
-
-    /// Remembers it, if there is somewhere to.
-    fn write(&self, place: Option<&Path>) {
-        let _done_once_more = place.map(|place| {
-            let mut file = NamedTempFile::new_in(place.parent().unwrap_or(Path::new(".")))?;
-            serde_json::to_writer(&mut file, self)?;
-            file.flush()?;
-            file.persist(place).map(drop).map_err(|error| error.error)
-        });
-    }
-}
-
 /// Does what is due.
-pub fn run(repo: &Repository, wanted: &Wanted, world: &World<'_>) -> Vec<Upkeep> {
-    let place = world.memory.as_deref();
-    let mut memory = Memory::read(place);
+pub fn run(repo: &Repository, wanted: &Wanted, memory: &mut Memory, world: &World<'_>) -> Vec<Upkeep> {
     let at = |seconds: Option<i64>| seconds.map(|seconds| Time { seconds, nanos: 0 });
     let mut done = Vec::new();
     if let Some(prune) =
@@ -67,9 +29,6 @@ pub fn run(repo: &Repository, wanted: &Wanted, world: &World<'_>) -> Vec<Upkeep>
         memory.checked = Some((world.now)().seconds);
         memory.part = memory.part % check.parts + 1;
         done.push(timed(world, |upkeep| prove(repo, check, memory.part, world, upkeep)));
-    }
-    if !done.is_empty() {
-        memory.write(place);
     }
     done
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod browsing;
 mod everyday;
 mod into;
+mod notifying;
 mod retention;
 mod running;
 mod terminal;

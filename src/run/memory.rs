@@ -1,0 +1,44 @@
+//! What runs of this machine remember between them.
+//!
+//! A cache: lost, things are done once more, and somebody may be told once more. No harm.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::run::report::Status;
+
+/// What is remembered. Times are seconds of the clock.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// The last prune.
+    pub pruned: Option<i64>,
+    /// The last check.
+    pub checked: Option<i64>,
+    /// The part that was checked last.
+    #[serde(default)]
+    pub part: u64,
+    /// How the last run ended.
+    pub status: Option<Status>,
+}
+
+impl Memory {
+    /// What is remembered; nothing if it cannot be read.
+    pub fn read(place: Option<&Path>) -> Self {
+        let text = place.and_then(|place| fs::read(place).ok());
+        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Remembers it, if there is somewhere to.
+    pub fn write(&self, place: Option<&Path>) {
+        let _done_once_more = place.map(|place| {
+            let mut file = NamedTempFile::new_in(place.parent().unwrap_or(Path::new(".")))?;
+            serde_json::to_writer(&mut file, self)?;
+            file.flush()?;
+            file.persist(place).map(drop).map_err(|error| error.error)
+        });
+    }
+}

@@ -1,0 +1,125 @@
+//! Who is told how a run ended.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use super::Shell;
+
+/// Somebody who listens, and answers each request with the next of these statuses.
+fn listening(statuses: &'static [u16]) -> (String, Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        for status in statuses {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                assert!(reader.read_line(&mut head).unwrap() > 0);
+            }
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            reader.read_exact(&mut body).unwrap();
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 4\r\nconnection: close\r\n\r\nsaid");
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            tell.send((head, String::from_utf8(body).unwrap())).unwrap();
+        }
+    });
+    (url, told)
+}
+
+/// A configuration with a folder, and whom to tell.
+fn configured(notify: &str) -> Shell {
+    let shell = Shell::bare();
+    shell.types("init --timezone UTC --recovery-file recovery --quiet").sees(0, "", "");
+    shell.write("data/one", "one\n");
+    let here = shell.folder.path().display().to_string();
+    let text = format!(
+        "[repository]\npath = \"{here}/repository\"\nkey_file = \"{here}/key\"\n[status]\ndirectory = \"{here}\"\n\
+         [source.files]\nkind = \"directory\"\npaths = [\"{here}/data\"]\n{notify}"
+    );
+    shell.write("larder.toml", &text);
+    shell
+}
+
+fn break_it(shell: &Shell) {
+    std::fs::rename(shell.path("data"), shell.path("moved")).unwrap();
+}
+
+fn mend_it(shell: &Shell) {
+    std::fs::rename(shell.path("moved"), shell.path("data")).unwrap();
+}
+
+#[test]
+fn a_failure_and_the_first_run_that_is_well_again_are_told() {
+    let (url, told) = listening(&[200, 204]);
+    let shell = configured(&format!("[notify.team]\nkind = \"slack\"\nurl = \"{url}/hook\"\n"));
+    shell.types("run --quiet").sees(0, "", "");
+    break_it(&shell);
+    assert_eq!(shell.types("run").code, 1);
+    let (head, body) = told.recv().unwrap();
+    assert!(head.starts_with("POST /hook HTTP/1.1\r\n"), "{head}");
+    let text = serde_json::from_str::<serde_json::Value>(&body).unwrap()["text"].as_str().unwrap().to_owned();
+    assert!(text.contains(": failed\nfiles: failed: cannot find "), "{text}");
+    mend_it(&shell);
+    shell.types("run --quiet").sees(0, "", "");
+    assert!(told.recv().unwrap().1.contains(": done"));
+    // Well as before: nobody listens any more, and nobody is told.
+    let report = shell.types("run --json").json();
+    assert_eq!((report["status"].as_str(), report["told"].as_array().unwrap().len()), (Some("done"), 0));
+}
+
+#[test]
+fn a_webhook_gets_the_whole_report_signed_and_again_when_it_was_out_of_order() {
+    let (url, told) = listening(&[503, 200]);
+    let notify = "[notify.hook]\nkind = \"webhook\"\nurl_env = \"HOOK\"\non = [\"success\"]\nsecret_env = \"SECRET\"\n";
+    let shell = configured(notify).set("HOOK", &format!("{url}/s3cret-path")).set("SECRET", "s3cret");
+    let report = shell.types("run --json").json();
+    assert_eq!(report["told"][0]["error"], serde_json::Value::Null, "{report}");
+    assert_eq!(told.recv().unwrap().1, told.recv().map(|(head, body)| check_signature(&head, body)).unwrap());
+}
+
+/// By another implementation.
+fn check_signature(head: &str, body: String) -> String {
+    let signed = head.lines().find_map(|line| line.strip_prefix("x-larder-signature: sha256=")).unwrap();
+    let script = "import hmac, sys; print(hmac.new(b's3cret', sys.argv[1].encode(), 'sha256').hexdigest())";
+    let output = Command::new("python3").args(["-c", script, &body]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), signed);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["sources"][0]["name"], "files");
+    body
+}
+
+#[test]
+fn a_backup_is_no_worse_because_nobody_can_be_told_and_no_secret_is_shown() {
+    let (url, told) = listening(&[403]);
+    let notify = "[notify.channel]\nkind = \"discord\"\nurl_env = \"HOOK\"\non = [\"success\"]\n";
+    let shell = configured(notify).set("HOOK", &format!("{url}/s3cret-path?token=s3cret"));
+    let seen = shell.types("run");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(seen.stderr.contains("warning: channel could not be told: the other side answered 403: said"));
+    assert!(!format!("{}{}{}", seen.stdout, seen.stderr, shell.read("backup_report.json")).contains("s3cret"));
+    assert!(shell.read("backup_report.json").contains("answered 403"));
+    assert!(told.recv().unwrap().1.contains("\"content\""));
+}
+
+#[test]
+fn a_ping_is_sent_after_success_only_and_everything_can_be_tried() {
+    let (url, told) = listening(&[200, 200]);
+    let shell = configured(&format!("[notify.monitor]\nkind = \"ping\"\nurl = \"{url}/ping\"\n"));
+    break_it(&shell);
+    assert_eq!(shell.types("run --quiet").code, 1);
+    mend_it(&shell);
+    shell.types("run --quiet").sees(0, "", "");
+    assert!(told.recv().unwrap().0.starts_with("GET /ping HTTP/1.1\r\n"));
+    shell.types("notify test").sees(0, "monitor  told", "");
+    told.recv().unwrap();
+    // Nobody listens any more.
+    let seen = shell.types("notify test monitor");
+    assert!(seen.code == 1 && seen.stdout.contains("monitor  no answer from http://"), "{}", seen.stdout);
+    shell.types("notify test nobody").sees(2, "", "error: nobody is called nobody\n  hint: there are: monitor");
+}
