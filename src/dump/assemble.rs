@@ -114,7 +114,7 @@ impl<'s> Map<'s> {
             ahead.extend(more.into_iter().filter(|&at| chosen.insert(at)));
         }
         let missing = needed.into_iter().filter(|at| !chosen.contains(at)).map(|at| self.sections[at]);
-        left_out.extend(missing.map(|section| format!("it needs {}", shown(part, section))));
+        left_out.extend(missing.map(|section| format!("{}, which it needs", shown(part, section))));
         let ranges = ranges(part, chosen.iter().map(|&at| self.sections[at]));
         Entry {
             name: shown(part, section),

@@ -78,8 +78,8 @@ fn an_entry_of_a_table_has_all_that_it_needs_and_nothing_of_other_tables() {
 fn what_is_left_out_is_said() {
     let entries = scan(PG_DUMP.as_bytes()).unwrap();
     assert_eq!(entry(&entries, "public.parts").left_out, ["partition parts_1"]);
-    assert_eq!(entry(&entries, "public.sub").left_out, ["it needs public.orgs"]);
-    assert_eq!(entry(&entries, "public.happy").left_out, ["it needs shop.order items"]);
+    assert_eq!(entry(&entries, "public.sub").left_out, ["public.orgs, which it needs"]);
+    assert_eq!(entry(&entries, "public.happy").left_out, ["shop.order items, which it needs"]);
     assert_eq!(entry(&entries, "public.orgs").left_out, [""; 0]);
     let text = |name: &str| written(PG_DUMP, entry(&entries, name));
     assert!(text("public.sub").contains("CREATE DOMAIN public.positive"));

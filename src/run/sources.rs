@@ -4,7 +4,7 @@ use crate::config::secret::SecretFrom;
 use crate::config::sources::{Directory, Kind, Postgres};
 use crate::ops::verify::Form;
 use crate::run::World;
-use crate::source::command::{CommandSource, Output};
+use crate::source::command::{CommandSource, Entries, Output};
 use crate::source::directory::{Caches, DirectorySource, FileSystems, Options};
 use crate::source::postgres::Server;
 use crate::source::sqlite::SqliteSource;
@@ -28,7 +28,9 @@ pub fn prepare(kind: &Kind, world: &World<'_>) -> Result<Prepared, String> {
         Kind::Command(command) => {
             let (program, words) = command.words.0.split_first().ok_or("the command is empty")?;
             let (program, words) = (program.into(), words.iter().map(Into::into).collect());
-            let output = Output { name: command.file.clone().into(), program, arguments: words, variables: Vec::new() };
+            let entries = if command.form == Form::Sql { Entries::Beside } else { Entries::None };
+            let name = command.file.clone().into();
+            let output = Output { name, program, arguments: words, variables: Vec::new(), entries };
             streams(vec![output], command.form, world).map_err(said)
         }
         Kind::Postgres(postgres) => {

@@ -128,11 +128,6 @@ impl Reader<'_, '_> {
         self
     }
 
-    /// Whether it can read as much as it likes from now on, or not.
-    pub fn set_limit(&mut self, limit: u64) {
-        (self.left, self.limit) = (limit, limit);
-    }
-
     /// Makes the chunk that holds this byte of the content the one at hand.
     fn load(&mut self, content: u64) -> Result<(), Error> {
         if (self.chunk_at..self.chunk_at + self.chunk.len() as u64).contains(&content) {
