@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use larder::ops::cat::stored::Stored;
+use larder::ops::entries::archive::{self, Member};
 use larder::ops::entries::sql::{self, Known, Listed};
-use larder::ops::entries::tar::{self, Member};
 use larder::ops::entries::{self, Shape};
 use larder::repo::Repository;
 
@@ -75,7 +75,7 @@ pub fn list(session: &mut Session, repo: &Repository, chosen: &Chosen, form: Col
     };
     if shape == Shape::Tar {
         let mut lines = Lines::begin(&mut session.out);
-        let shown = tar::members(&stored, &mut |member| {
+        let shown = archive::members(&stored, &mut |member| {
             let Member { name, kind, bytes, target, .. } = member;
             let target = (!target.is_empty()).then(|| escaped(target));
             let arrow = target.as_ref().filter(|_| form == Columns::All).map(|target| format!(" -> {target}"));

@@ -20,8 +20,8 @@ use larder::config::mistakes::did_you_mean;
 use larder::dump::Entry;
 use larder::ops::cat;
 use larder::ops::cat::stored::Stored;
+use larder::ops::entries::archive::{self, Kind, Member};
 use larder::ops::entries::sql;
-use larder::ops::entries::tar::{self, Kind, Member};
 use larder::ops::entries::{Error, Shape};
 use larder::repo::Repository;
 
@@ -126,11 +126,11 @@ fn tables<'e>(
 fn members<'e>(stored: &Stored<'_>, names: &[OsString], path: &[u8]) -> Result<Vec<Item<'e>>, Failure> {
     let wanted: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
     let mut items = Vec::new();
-    for (name, found) in names.iter().zip(tar::find(stored, &wanted)?) {
+    for (name, found) in names.iter().zip(archive::find(stored, &wanted)?) {
         let Some(member) = found else {
             let mut known = Vec::new();
-            tar::members(stored, &mut |member| {
-                known.push(String::from_utf8_lossy(tar::plain(&member.name)).into_owned());
+            archive::members(stored, &mut |member| {
+                known.push(String::from_utf8_lossy(archive::plain(&member.name)).into_owned());
                 // Enough to find what somebody may have meant, whatever the archive is like.
                 if known.len() < KNOWN_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
@@ -141,7 +141,7 @@ fn members<'e>(stored: &Stored<'_>, names: &[OsString], path: &[u8]) -> Result<V
             return Err(Failure::new(Exit::Failed, format!("{shown} is no file: {}", member.kind.word()))
                 .hint("larder cat SNAPSHOT:PATH | tar -x NAME unpacks folders, devices and what links to nothing"));
         }
-        let plain = tar::plain(&member.name);
+        let plain = archive::plain(&member.name);
         let last = plain.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         if matches!(last, b"" | b"." | b"..") || last.contains(&0) {
             return Err(Failure::new(Exit::Failed, format!("{shown} cannot be the name of a file"))
@@ -196,7 +196,7 @@ fn to_stdout(stored: &Stored<'_>, items: &[Item<'_>]) -> Outcome {
             let shown = escaped(&member.name);
             return Err(Failure::new(Exit::Failed, format!("{shown} is no file: {}", member.kind.word())));
         }
-        written = written.and_then(|()| match tar::write(stored, member, &mut out, session::threads())? {
+        written = written.and_then(|()| match archive::write(stored, member, &mut out, session::threads())? {
             Some(_) => Ok(()),
             None => Err(Error::Write(io::Error::other(UNKNOWN_SPARSE))),
         });
@@ -295,7 +295,7 @@ fn place(stored: &Stored<'_>, item: &Item<'_>, path: &Path, wanted: &Wanted<'_>)
     let mut out = BufWriter::with_capacity(256 << 10, file.as_file_mut());
     let written = match &item.what {
         What::Tables(tables) => sql::write(stored, tables, &mut out, session::threads()).map(Some),
-        What::Member(member) => tar::write(stored, member, &mut out, session::threads()),
+        What::Member(member) => archive::write(stored, member, &mut out, session::threads()),
     };
     let written = written.and_then(|bytes| out.flush().map(|()| bytes).map_err(Error::Write));
     drop(out);

@@ -4,8 +4,8 @@
 //! list beside it; without one the dump is read once, whole. What is written comes from the chunks that hold it.
 //! Left out on purpose: archives and dumps that are compressed, which cannot be entered in the middle.
 
+pub mod archive;
 pub mod sql;
-pub mod tar;
 
 use std::io::{self, Read as _};
 

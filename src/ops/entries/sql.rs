@@ -2,14 +2,20 @@
 //!
 //! Promise: a list beside the dump is used if it is whole and of a dump of this length; otherwise the dump is read.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write};
+use std::ops::Range;
 
-use crate::dump::{Entries, Scanner, joined, sidecar};
+use crate::dump::{Entries, Entry, Scanner, joined, sidecar};
 use crate::format::record::ListingRoot;
-use crate::ops::cat::stored::Stored;
+use crate::ops::cat::stored::{Reader, Stored};
 use crate::ops::cat::{self, cat_range};
-use crate::ops::entries::Error;
+use crate::ops::entries::{Error, reading};
 use crate::repo::Repository;
+
+/// Ranges at least this long are read ahead, on several threads.
+const AHEAD_BYTES_MIN: u64 = 8 << 20;
+/// Bytes copied at a time.
+const COPY_BYTES: usize = 64 << 10;
 
 /// The entries of a dump.
 #[derive(Debug)]
@@ -81,17 +87,35 @@ impl Write for Feed {
 }
 
 /// Writes the parts of a dump that these entries consist of; what they share, once.
-pub fn write(
-    stored: &Stored<'_>,
-    entries: &[&crate::dump::Entry],
-    out: &mut dyn Write,
-    threads: usize,
-) -> Result<u64, Error> {
+pub fn write(stored: &Stored<'_>, entries: &[&Entry], out: &mut dyn Write, threads: usize) -> Result<u64, Error> {
     let ranges = joined(entries.iter().flat_map(|entry| entry.ranges.iter().cloned()).collect());
-    let mut bytes = 0;
-    for range in ranges {
-        bytes += range.end - range.start;
-        cat_range(stored, range, out, threads)?;
+    let mut reader = stored.reader();
+    for range in &ranges {
+        if range.end - range.start < AHEAD_BYTES_MIN {
+            copy(&mut reader, range, out)?;
+        } else {
+            cat_range(stored, range.clone(), out, threads)?;
+        }
     }
-    Ok(bytes)
+    Ok(ranges.iter().map(|range| range.end - range.start).sum())
+}
+
+/// Copies a short range. Many of them lie in one block, which stays opened.
+fn copy(reader: &mut Reader<'_, '_>, range: &Range<u64>, out: &mut dyn Write) -> Result<(), Error> {
+    let failed = |error: io::Error| reading(error, range.start);
+    reader.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut left = range.end - range.start;
+    while left > 0 {
+        let most = usize::try_from(left).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
+        match reader.read(&mut buffer[..most]).map_err(failed)? {
+            // Ranges lie within the dump.
+            0 => return Ok(()),
+            read => {
+                out.write_all(&buffer[..read]).map_err(Error::Write)?;
+                left -= read as u64;
+            }
+        }
+    }
+    Ok(())
 }

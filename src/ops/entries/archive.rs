@@ -14,7 +14,7 @@ use crate::ops::cat::stored::{Reader, Stored};
 use crate::ops::entries::{Error, reading};
 
 /// Most bytes of headers in a row: names and attributes have any length there.
-const HEADER_BYTES_MAX: u64 = 4 << 20;
+const HEADER_BYTES_MAX: u64 = 2 << 20;
 /// How many hard links to hard links are followed.
 const LINKS_MAX: usize = 8;
 
