@@ -230,16 +230,17 @@ impl<'e> Item<'e> {
 
 #[derive(Serialize)]
 struct Answer {
-    target: JsonPath,
+    target: String,
     entries: Vec<Written>,
 }
 
 #[derive(Serialize)]
 struct Written {
-    entry: JsonPath,
+    #[serde(flatten)]
+    path: JsonPath,
     kind: String,
     bytes: u64,
-    file: JsonPath,
+    file: String,
 }
 
 fn to_folder(session: &mut Session, stored: &Stored<'_>, items: &[Item<'_>], wanted: &Wanted<'_>) -> Outcome {
@@ -261,14 +262,14 @@ fn to_folder(session: &mut Session, stored: &Stored<'_>, items: &[Item<'_>], wan
         }
     }
     fs::create_dir_all(wanted.to).map_err(|error| Failure::io(format!("cannot make {}", shown(wanted.to)), &error))?;
-    let mut answer = Answer { target: JsonPath::from(wanted.to.as_os_str().as_bytes()), entries: Vec::new() };
+    let mut answer = Answer { target: shown(wanted.to), entries: Vec::new() };
     for item in items {
         let path = wanted.to.join(&item.file);
         let bytes = place(stored, item, &path, wanted)?;
         let (name, kind) = (escaped(&item.name), &item.kind);
         session.out.say(format!("restored {kind} {name}, {}, to {}", size(bytes), shown(&path)))?;
-        let (entry, file) = (JsonPath::from(item.name.as_slice()), JsonPath::from(path.as_os_str().as_bytes()));
-        answer.entries.push(Written { entry, kind: kind.clone(), bytes, file });
+        let (path, file) = (JsonPath::from(item.name.as_slice()), shown(&path));
+        answer.entries.push(Written { path, kind: kind.clone(), bytes, file });
     }
     if session.out.form() == Form::Json {
         session.out.json(&answer)?;

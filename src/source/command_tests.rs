@@ -126,8 +126,11 @@ fn several_commands_are_a_file_each_and_come_in_the_order_of_listings() {
     assert!(matches!(several(&["a", "a"]), Err(Error::Name { .. })));
 }
 
+/// A name, and what was read: content and verdict, or a problem.
+type Read = (String, Result<(Vec<u8>, Verdict), String>);
+
 /// Opens everything in order, each in a thread of its own, and reads it: names, contents, verdicts.
-fn read_all(source: &CommandSource) -> Vec<(String, Result<(Vec<u8>, Verdict), String>)> {
+fn read_all(source: &CommandSource) -> Vec<Read> {
     let mut readers = Vec::new();
     let visit = &mut |found| {
         let Found::Entry(candidate) = found else { panic!("a problem") };
