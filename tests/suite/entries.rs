@@ -14,6 +14,7 @@ use larder::crypto::secret::Secret;
 use larder::crypto::slot::Stretch;
 use larder::dump::{Scanner, sidecar};
 use larder::format::Time;
+use larder::format::listing::Owner;
 use larder::format::objects::WeekStart;
 use larder::format::record::ListingRoot;
 use larder::ops::backup;
@@ -26,6 +27,7 @@ use larder::progress::Silent;
 use larder::repo::Repository;
 use larder::repo::open::{self, NewRepository};
 use larder::repo::slots::Credential;
+use larder::source::command::{CommandSource, Entries, Output};
 use larder::storage::memory::Memory;
 
 use crate::support::CallKind;
@@ -281,4 +283,58 @@ fn hostile_archives_are_errors_and_take_no_memory() {
     header.set_cksum();
     let name = [&header.as_bytes()[..], &vec![b'x'; 6 << 20]].concat();
     assert!(matches!(read(&name), Err(Error::Archive { .. })));
+}
+
+/// Readers that wait for a list must not keep the dump it is of from being read, however few they are.
+#[test]
+fn a_backup_of_many_dumps_ends_and_each_has_its_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dump, _) = dump(100_000);
+    fs::write(folder.path().join("dump"), &dump).unwrap();
+    let output = |n: usize| Output {
+        name: format!("{n}.sql").into(),
+        program: "cat".into(),
+        arguments: vec![folder.path().join("dump").into()],
+        variables: Vec::new(),
+        entries: Entries::Beside,
+    };
+    for threads in [1, 2, 5] {
+        let counted = counted(&Tree::new());
+        let source = CommandSource::several((0..6).map(output).collect(), Owner::default(), Time::default()).unwrap();
+        let options = backup::Options { threads, ..options("dumps") };
+        let report = backup::run(&counted.repo, &source, &options, &Time::default, &Silent).unwrap();
+        assert_eq!((report.counts.files, report.complete, report.problems), (12, true, Vec::new()));
+        let state = counted.repo.state();
+        let root = counted.repo.record(state.snapshot(&report.snapshot.unwrap()).unwrap()).unwrap().root;
+        for n in 0..6 {
+            let path = format!("{n}.sql").into_bytes();
+            let stored = Stored::open(&counted.repo, &root, &path).unwrap();
+            let listed = sql::list(&counted.repo, &root, &path, &stored, 1).unwrap();
+            assert_eq!(
+                (listed.known, listed.entries.entries.len(), stored.bytes()),
+                (Known::List, 16, dump.len() as u64)
+            );
+        }
+    }
+}
+
+/// A dump that cannot be read whole leaves no snapshot, and nobody waits for its list.
+#[test]
+fn a_dump_that_fails_fails_the_backup_in_its_own_words() {
+    let output = |name: &str, script: &str| Output {
+        name: name.into(),
+        program: "sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        variables: Vec::new(),
+        entries: Entries::Beside,
+    };
+    for threads in [1, 4] {
+        let counted = counted(&Tree::new());
+        let outputs =
+            vec![output("a.sql", "yes | head -c 9000000"), output("b.sql", "echo half; echo gone >&2; exit 3")];
+        let source = CommandSource::several(outputs, Owner::default(), Time::default()).unwrap();
+        let options = backup::Options { threads, ..options("dumps") };
+        let error = backup::run(&counted.repo, &source, &options, &Time::default, &Silent).unwrap_err();
+        assert!(matches!(&error, backup::Error::Failed(said) if said.contains("gone")), "{error}");
+    }
 }
