@@ -9,6 +9,7 @@ pub mod id;
 pub mod child;
 pub mod chunking;
 pub mod crypto;
+pub mod dump;
 pub mod duration;
 pub mod progress;
 pub mod schedule;

@@ -9,6 +9,7 @@ use larder::format::listing::{Entry, Node};
 use larder::ops::browse::{self, Depth};
 
 use crate::cli::chosen::Chosen;
+use crate::cli::entries::{self, Columns};
 use crate::cli::output::{JsonPath, Lines, Outcome, escaped, local_time, rfc3339, size};
 use crate::cli::report::Exit;
 use crate::cli::session::Session;
@@ -25,18 +26,26 @@ pub struct Arguments {
     /// Everything below, too
     #[arg(long, short = 'R')]
     recursive: bool,
+    /// What is in this dump (of pg_dump or mariadb-dump) or tar archive; with --long kind and size too
+    #[arg(long, conflicts_with = "recursive")]
+    entries: bool,
 }
 
 /// Lists it.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
     let chosen = Chosen::new(&repo, &arguments.what)?;
+    if arguments.entries {
+        let columns = if arguments.long { Columns::All } else { Columns::Name };
+        return entries::list(session, &repo, &chosen, columns);
+    }
     let depth = if arguments.recursive { Depth::All } else { Depth::Children };
     let mut lines = Lines::begin(&mut session.out);
     let damaged = browse::ls(&repo, chosen.root(), &chosen.path, depth, &mut |entry| {
         lines.entry(&json(entry), || if arguments.long { long_line(entry) } else { escaped(&entry.path) })
     })?;
     lines.end()?;
+    entries::remark(session, &repo, &chosen);
     for error in &damaged {
         session.out.warning(format!("a part of the listing cannot be read: {error}"));
     }

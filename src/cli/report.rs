@@ -10,6 +10,7 @@ use larder::format::log::TAG_BYTES_MAX;
 use larder::ops::backup;
 use larder::ops::browse;
 use larder::ops::cat;
+use larder::ops::entries;
 use larder::ops::forget;
 use larder::ops::prune;
 use larder::ops::restore;
@@ -318,6 +319,20 @@ impl From<cat::Error> for Failure {
                 .detail(source.to_string())
                 .hint("what came before was written; another snapshot may have the whole file: larder find"),
             cat::Error::Write(ref source) => Self::io("cannot write to standard output", source),
+        }
+    }
+}
+
+impl From<entries::Error> for Failure {
+    fn from(error: entries::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            entries::Error::Cat(error) => error.into(),
+            entries::Error::Dump(_) => Self::new(Exit::Failed, message).hint("larder cat gives all of it"),
+            entries::Error::Archive { .. } => Self::new(Exit::Failed, message)
+                .causes(&error)
+                .hint("it was stored like this: larder cat SNAPSHOT:PATH | tar -t says what tar makes of it"),
+            entries::Error::Write(ref source) => Self::io("cannot write to standard output", source),
         }
     }
 }

@@ -13,12 +13,14 @@ use crate::cli::chosen::Chosen;
 use crate::cli::config::Which;
 use crate::cli::into;
 use crate::cli::output::{self, Form, JsonPath, Outcome, count, escaped, plural, size};
+use crate::cli::pick::{self, Wanted};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session, lies_within};
 
 /// Put a snapshot, or a path of it, into a folder; or a whole snapshot back into the service it is of
 ///
-/// Of a folder, what is in it goes directly into the target; anything else goes there under its own name.
+/// Of a folder, what is in it goes directly into the target; anything else goes there under its own name. With --entry, a
+/// part of one file: a table of a dump becomes TABLE.sql there, a member of a tar archive a file.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The snapshot, and a path in it
@@ -26,6 +28,9 @@ pub struct Arguments {
     pub what: Option<OsString>,
     #[command(flatten)]
     pub destination: Destination,
+    /// Only this table, view or function of a dump, or this member of a tar archive. May be given again
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["into", "include", "exclude", "dry_run", "delete", "verify", "no_owner"])]
+    entry: Vec<OsString>,
     /// Only what matches: a name, or a path with `/`, `*`, `?`, `**`. May be given again
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -52,7 +57,7 @@ pub struct Arguments {
 /// Where to.
 #[derive(Debug, Args)]
 pub struct Destination {
-    /// The target; made if it does not exist
+    /// The target; made if it does not exist. With --entry, - is standard output
     #[arg(long, value_name = "DIR", required_unless_present = "into")]
     pub to: Option<PathBuf>,
     /// The source in larder.toml whose service gets it back; what it holds now is stored first
@@ -91,9 +96,15 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     };
     let begun = session::now();
     let options = options(arguments);
-    check_target(session, arguments, to)?;
+    let wanted = wanted(arguments, to)?;
+    if !wanted.as_ref().is_some_and(Wanted::to_stdout) {
+        check_target(session, arguments, to)?;
+    }
     let repo = session.open()?;
     let chosen = Chosen::new(&repo, what)?;
+    if let Some(wanted) = wanted {
+        return pick::restore(session, &repo, &chosen, &wanted);
+    }
     if !chosen.selected.snapshot.complete {
         let id = chosen.selected.snapshot.id.short();
         session.out.warning(format!("snapshot {id} is incomplete: some entries could not be read when it was made"));
@@ -132,6 +143,23 @@ fn options(arguments: &Arguments) -> Options {
         exclude: arguments.exclude.clone(),
         threads: session::threads(),
     }
+}
+
+/// The entries that are wanted of a file.
+fn wanted<'a>(arguments: &'a Arguments, to: &'a Path) -> Result<Option<Wanted<'a>>, Failure> {
+    if arguments.entry.is_empty() {
+        return Ok(None);
+    }
+    let existing = match arguments.existing {
+        None => pick::Existing::Refuse,
+        Some(How::Replace) => pick::Existing::Replace,
+        Some(How::Keep | How::Changed) => {
+            return Err(
+                Failure::usage("with --entry, --existing can only be replace").hint("leave it out to replace nothing")
+            );
+        }
+    };
+    Ok(Some(Wanted { names: &arguments.entry, to, existing }))
 }
 
 /// Neither may a restore write into the repository, nor may it delete it.

@@ -1,25 +1,30 @@
-//! One file, from its first byte to its last.
+//! One file, from its first byte to its last, or a part of it.
 //!
 //! Promise: constant memory; blocks are opened ahead on worker threads, each as rarely as the cache allows; every
 //! chunk is verified before it is written; holes come out as zeros, and missing bytes never do: they are an error, after
-//! everything before them was written.
+//! everything before them was written. Of a part, no chunk is looked for that it does not touch.
 //! Left out on purpose: anything that is not a file.
+
+pub mod stored;
+mod stream;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::format::Kind;
 use crate::format::content::ChunkRef;
-use crate::format::listing::{Extent, Node};
 use crate::format::record::ListingRoot;
 use crate::index::PackNumber;
+use crate::ops::cat::stored::Stored;
+use crate::ops::cat::stream::Stream;
 use crate::ops::restore::locate::{Locator, NOWHERE, rescue};
 use crate::ops::restore::window::Placement;
 use crate::repo::Repository;
 use crate::repo::error::Error as RepoError;
-use crate::repo::listing::{Chunks, find};
+use crate::repo::listing::Chunks;
 use crate::repo::read::verified;
 use crate::repo::seal::Unpacker;
 
@@ -27,8 +32,6 @@ use crate::repo::seal::Unpacker;
 const PLACEMENTS_MAX: usize = 1 << 16;
 /// Opened blocks that are kept because they are needed again.
 const CACHED_BLOCKS_MAX: usize = 12;
-/// Zeros written at a time.
-const ZEROS: &[u8] = &[0; 64 << 10];
 
 /// Why a file did not come out whole.
 #[derive(Debug, thiserror::Error)]
@@ -75,38 +78,43 @@ pub fn cat(
     out: &mut dyn Write,
     threads: usize,
 ) -> Result<u64, Error> {
-    let text = || String::from_utf8_lossy(path).into_owned();
-    let entry = find(repo, root, path)?.ok_or_else(|| Error::NoSuchPath { path: text() })?;
-    let Node::File { bytes, content, extents } = &entry.node else { return Err(Error::NotAFile { path: text() }) };
-    let faults = repo.catch_up()?;
-    drop(faults);
-    let whole = [Extent { offset: 0, bytes: *bytes }];
-    let extents = extents.as_deref().unwrap_or(&whole);
-    let mut stream = Stream { out, extents, at: 0, within: 0 };
-    let mut chunks = Chunks::new(repo, content);
-    let mut locator = Locator::new(repo);
-    loop {
-        let (placements, then) = plan(&mut chunks, &mut locator)?;
-        let ended = placements.is_empty();
-        write_window(repo, &placements, &mut stream, threads)?;
+    let stored = Stored::open(repo, root, path)?;
+    cat_range(&stored, 0..stored.bytes(), out, threads)?;
+    Ok(stored.bytes())
+}
+
+/// Writes a part of a file, as far as the file has it.
+pub fn cat_range(stored: &Stored<'_>, range: Range<u64>, out: &mut dyn Write, threads: usize) -> Result<(), Error> {
+    let to = range.end.min(stored.bytes());
+    let range = range.start.min(to)..to;
+    let (from, end) = (stored.content_at(range.start), stored.content_at(range.end));
+    let mut stream = Stream::new(out, stored.extents(), range);
+    let mut chunks = stored.chunks(from);
+    let mut locator = Locator::new(stored.repo());
+    while chunks.passed() < end {
+        let (begin, placements, then) = plan(&mut chunks, end, &mut locator)?;
+        stream.go_to(begin);
+        write_window(stored.repo(), &placements, &mut stream, threads)?;
         match then {
-            Some(source) => return Err(Error::Lost { at: stream.at, source }),
-            None if ended => break,
+            Some(source) => return Err(Error::Lost { at: stream.at(), source }),
+            None if placements.is_empty() => break,
             None => {}
         }
     }
-    stream.fill(*bytes)?;
-    stream.out.flush().map_err(Error::Write)?;
-    Ok(*bytes)
+    stream.finish()
 }
 
+/// Chunks of a window: where the first begins in the content, where they are, and why there are no more.
+type Planned = (u64, Vec<Placement>, Option<RepoError>);
+
 /// The next chunks of the file and where they are, up to the first that is nowhere.
-fn plan(chunks: &mut Chunks<'_>, locator: &mut Locator<'_>) -> Result<(Vec<Placement>, Option<RepoError>), RepoError> {
-    let (mut placements, mut lost) = (Vec::new(), None);
-    while placements.len() < PLACEMENTS_MAX {
+fn plan(chunks: &mut Chunks<'_>, end: u64, locator: &mut Locator<'_>) -> Result<Planned, RepoError> {
+    let (mut placements, mut lost, mut begin) = (Vec::new(), None, None);
+    while placements.len() < PLACEMENTS_MAX && chunks.passed() < end {
         match chunks.next() {
             None => break,
             Some(Ok(ChunkRef { id, bytes })) => {
+                begin.get_or_insert(chunks.passed() - u64::from(bytes));
                 let content_at = placements.len() as u64;
                 placements.push(Placement { id, content_at, pack: NOWHERE, block: 0, offset: 0, bytes, file: 0 });
             }
@@ -124,7 +132,7 @@ fn plan(chunks: &mut Chunks<'_>, locator: &mut Locator<'_>) -> Result<(Vec<Place
         placements.truncate(ordinal as usize);
         lost = Some(RepoError::MissingChunk { kind: Kind::Data, id });
     }
-    Ok((placements, lost))
+    Ok((begin.unwrap_or_else(|| chunks.passed()), placements, lost))
 }
 
 /// What to open when, and what to let go of: worked out ahead, since all uses are known.
@@ -345,50 +353,8 @@ fn write_chunk(
         Ok(chunk) => stream.put(chunk),
         Err(error) => match rescue(repo, id, bytes, pack, error) {
             Ok(chunk) => stream.put(&chunk),
-            Err(source) => Err(Error::Lost { at: stream.at, source }),
+            Err(source) => Err(Error::Lost { at: stream.at(), source }),
         },
-    }
-}
-
-/// The output, with holes filled in.
-struct Stream<'s> {
-    out: &'s mut dyn Write,
-    /// What is left of the extents.
-    extents: &'s [Extent],
-    /// Bytes written.
-    at: u64,
-    /// Bytes written of the first extent left.
-    within: u64,
-}
-
-impl Stream<'_> {
-    fn put(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        while !bytes.is_empty() {
-            // The decoder made sure that extents and chunks are of one length.
-            let Some(extent) = self.extents.first() else { return Ok(()) };
-            self.fill(extent.offset + self.within)?;
-            let fits = usize::try_from(extent.bytes - self.within).map_or(bytes.len(), |fits| fits.min(bytes.len()));
-            let (now, rest) = bytes.split_at(fits);
-            self.out.write_all(now).map_err(Error::Write)?;
-            self.at += fits as u64;
-            self.within += fits as u64;
-            if self.within == extent.bytes {
-                self.extents = &self.extents[1..];
-                self.within = 0;
-            }
-            bytes = rest;
-        }
-        Ok(())
-    }
-
-    /// Zeros up to a place in the file.
-    fn fill(&mut self, to: u64) -> Result<(), Error> {
-        while self.at < to {
-            let now = usize::try_from(to - self.at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-            self.out.write_all(&ZEROS[..now]).map_err(Error::Write)?;
-            self.at += now as u64;
-        }
-        Ok(())
     }
 }
 

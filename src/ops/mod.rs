@@ -6,6 +6,7 @@ pub mod browse;
 pub mod cat;
 pub mod check;
 pub mod diff;
+pub mod entries;
 pub mod forget;
 pub mod prune;
 pub mod rescue;

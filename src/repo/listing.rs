@@ -168,20 +168,40 @@ pub struct Chunks<'r> {
     reader: &'r dyn PageReader,
     stack: Vec<std::vec::IntoIter<ContentRoot>>,
     leaf: std::vec::IntoIter<ChunkRef>,
+    from: u64,
+    passed: u64,
     lost_bytes: u64,
 }
 
 impl<'r> Chunks<'r> {
     /// All chunks of a content.
     pub fn new(reader: &'r dyn PageReader, content: &Content) -> Self {
-        match content {
-            Content::Inline(chunks) => Self::at(reader, Vec::new(), chunks.clone()),
-            Content::Paged(root) => Self::at(reader, vec![vec![*root].into_iter()], Vec::new()),
-        }
+        Self::starting_at(reader, content, 0)
     }
 
-    fn at(reader: &'r dyn PageReader, stack: Vec<std::vec::IntoIter<ContentRoot>>, leaf: Vec<ChunkRef>) -> Self {
-        Self { reader, stack, leaf: leaf.into_iter(), lost_bytes: 0 }
+    /// The chunks from the one that holds this byte of the content on. Pages before it are not read.
+    pub fn starting_at(reader: &'r dyn PageReader, content: &Content, from: u64) -> Self {
+        let (stack, leaf) = match content {
+            Content::Inline(chunks) => (Vec::new(), chunks.clone()),
+            Content::Paged(root) => (vec![vec![*root].into_iter()], Vec::new()),
+        };
+        Self { reader, stack, leaf: leaf.into_iter(), from, passed: 0, lost_bytes: 0 }
+    }
+
+    /// How many bytes of the content come before the next chunk, those of lost pages included.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// Whether so many bytes all lie before the part that is asked for; if so, they are passed.
+    fn pass_over(&mut self, bytes: u64) -> bool {
+        let end = self.passed.saturating_add(bytes);
+        // Once at the beginning, nothing is passed that claims to have no bytes.
+        if self.passed >= self.from || end > self.from {
+            return false;
+        }
+        self.passed = end;
+        true
     }
 
     /// How many bytes of content lie under the pages that could not be read so far.
@@ -217,12 +237,18 @@ impl Iterator for Chunks<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(chunk) = self.leaf.next() {
+                if self.pass_over(chunk.bytes.into()) {
+                    continue;
+                }
+                self.passed = self.passed.saturating_add(chunk.bytes.into());
                 return Some(Ok(chunk));
             }
             match self.stack.last_mut()?.next() {
+                Some(item) if self.pass_over(item.bytes) => {}
                 Some(item) => {
                     if let Err(error) = self.descend(&item) {
                         self.lost_bytes += item.bytes;
+                        self.passed = self.passed.saturating_add(item.bytes);
                         return Some(Err(error));
                     }
                 }

@@ -1,7 +1,8 @@
 //! The output of commands as a source.
 //!
 //! Promise: a listing of one file for each; a command that cannot be started, or that ends with anything but success, fails
-//! the whole backup and says why in its own words. Dropped early, or when larder is killed, it is ended.
+//! the whole backup and says why in its own words. Dropped early, or when larder is killed, it is ended. Of a dump, the
+//! list of its entries is a file beside it.
 //! Left out on purpose: shells, and replaying. A command can be run again, but would give other bytes.
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use crate::child::Tail;
 use crate::child::guard::Guard;
 use crate::format::Time;
 use crate::format::listing::{Entry, Owner, compare_paths};
+use crate::source::sidecar::{self, Maker};
 use crate::source::stream::{check_name, fill, set_length, stream_entry};
 use crate::source::{Candidate, Content, Error, Found, Problem, Reader, Source, Verdict};
 
@@ -29,6 +31,17 @@ pub struct Output {
     pub arguments: Vec<OsString>,
     /// What it finds in its environment beside what larder finds: secrets mostly, which nothing here prints.
     pub variables: Vec<(String, Zeroizing<String>)>,
+    /// Whether a list of what is in it is stored beside it.
+    pub entries: Entries,
+}
+
+/// Whether a list of what is in a dump is stored beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// `NAME.entries` is.
+    Beside,
+    /// It is not.
+    None,
 }
 
 impl Output {
@@ -67,7 +80,7 @@ impl CommandSource {
         program: OsString,
         arguments: Vec<OsString>,
     ) -> Result<Self, Error> {
-        let output = Output { name: name.to_vec(), program, arguments, variables: Vec::new() };
+        let output = Output { name: name.to_vec(), program, arguments, variables: Vec::new(), entries: Entries::None };
         Ok(Self { group: Group::Ours, ..Self::several(vec![output], owner, time)? })
     }
 
@@ -85,14 +98,30 @@ impl CommandSource {
     }
 }
 
+impl CommandSource {
+    /// The name of the list beside an output, unless something else has it.
+    fn list_of(&self, output: &Output) -> Option<Vec<u8>> {
+        let name = sidecar::name_beside(&output.name).filter(|_| output.entries == Entries::Beside)?;
+        self.outputs.iter().all(|other| other.name != name).then_some(name)
+    }
+}
+
 impl Source for CommandSource {
     fn walk(&self, visit: &mut dyn FnMut(Found) -> ControlFlow<()>) -> Result<(), Error> {
+        let mut readers: Vec<(Vec<u8>, Box<dyn Reader>)> = Vec::new();
         for output in &self.outputs {
-            let entry = stream_entry(&output.name, &self.owner, self.time);
-            let mut command = output.command();
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let program = output.program.to_string_lossy().into_owned();
-            let reader = Box::new(Ready { program, command, group: self.group });
+            let (mut ready, name) = (Ready::new(output, self.group), self.list_of(output));
+            if let Some(name) = name {
+                let (maker, waiting) = sidecar::pair();
+                ready.maker = Some(maker);
+                readers.push((name, Box::new(waiting)));
+            }
+            readers.push((output.name.clone(), Box::new(ready)));
+        }
+        // A list need not follow its dump at once: `app.sql-old` comes between.
+        readers.sort_by(|a, b| compare_paths(&a.0, &b.0));
+        for (name, reader) in readers {
+            let entry = stream_entry(&name, &self.owner, self.time);
             if visit(Found::Entry(Candidate { entry, reader })).is_break() {
                 break;
             }
@@ -110,12 +139,21 @@ struct Ready {
     program: String,
     command: Command,
     group: Group,
+    maker: Option<Maker>,
+}
+
+impl Ready {
+    fn new(output: &Output, group: Group) -> Self {
+        let mut command = output.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { program: output.program.to_string_lossy().into_owned(), command, group, maker: None }
+    }
 }
 
 impl Reader for Ready {
     fn open(self: Box<Self>, _: &mut Entry) -> Result<Box<dyn Content>, Problem> {
-        let Self { program, command, group } = *self;
-        Ok(match Running::start(command, &program, group) {
+        let Self { program, command, group, maker } = *self;
+        Ok(match Running::start(command, &program, group, maker) {
             Ok(running) => Box::new(running),
             Err(error) => Box::new(NotStarted(format!("cannot start {program}\n{error}"))),
         })
@@ -145,10 +183,11 @@ struct Running {
     /// Ends it if larder does not live to see its end.
     leash: Option<Guard>,
     ended: bool,
+    maker: Option<Maker>,
 }
 
 impl Running {
-    fn start(mut command: Command, program: &str, group: Group) -> io::Result<Self> {
+    fn start(mut command: Command, program: &str, group: Group, maker: Option<Maker>) -> io::Result<Self> {
         if group == Group::Own {
             command.process_group(0);
         }
@@ -160,7 +199,7 @@ impl Running {
         let stderr = child.stderr.take().map(Tail::of);
         let stdout = child.stdout.take();
         let program = program.to_owned();
-        let mut running = Self { program, child, stdout, stderr, error: None, leash: None, ended: false };
+        let mut running = Self { program, child, stdout, stderr, error: None, leash: None, ended: false, maker };
         running.leash = Some(Guard::new("kill", &["-s", "TERM", "--", &whom].map(str::to_owned), &[])?);
         Ok(running)
     }
@@ -169,7 +208,11 @@ impl Running {
 impl Content for Running {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(stdout) = &mut self.stdout else { return Ok(0) };
-        fill(stdout, buffer).inspect_err(|error| self.error = Some(error.to_string()))
+        let filled = fill(stdout, buffer).inspect_err(|error| self.error = Some(error.to_string()))?;
+        if let Some(maker) = &mut self.maker {
+            maker.feed(&buffer[..filled]);
+        }
+        Ok(filled)
     }
 
     fn finish(mut self: Box<Self>, entry: &mut Entry, bytes_read: u64) -> Verdict {
@@ -185,6 +228,7 @@ impl Content for Running {
             leash.disarm();
         }
         if status.success() && self.error.is_none() {
+            self.maker.take().into_iter().for_each(Maker::finish);
             return Verdict::Steady;
         }
         let mut message = match self.error.take() {

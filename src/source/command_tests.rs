@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::{CommandSource, Output};
+use super::{CommandSource, Entries, Output};
 use crate::child::TAIL_BYTES_MAX;
 use crate::format::Time;
 use crate::format::listing::{Node, Owner};
@@ -102,6 +102,7 @@ fn several_commands_are_a_file_each_and_come_in_the_order_of_listings() {
         program: "sh".into(),
         arguments: vec!["-c".into(), "printf %s \"$SECRET\"".into()],
         variables: vec![("SECRET".into(), Zeroizing::new(name.repeat(2)))],
+        entries: Entries::None,
     };
     let several = |names: &[&str]| {
         let outputs = names.iter().map(|name| output(name)).collect();
@@ -123,4 +124,92 @@ fn several_commands_are_a_file_each_and_come_in_the_order_of_listings() {
     several(&["b.sql", "a.sql"]).unwrap().walk(visit).unwrap();
     assert_eq!(seen, [("a.sql".to_owned(), "a.sqla.sql".to_owned()), ("b.sql".to_owned(), "b.sqlb.sql".to_owned())]);
     assert!(matches!(several(&["a", "a"]), Err(Error::Name { .. })));
+}
+
+/// A name, and what was read: content and verdict, or a problem.
+type Read = (String, Result<(Vec<u8>, Verdict), String>);
+
+/// Opens everything in order, each in a thread of its own, and reads it: names, contents, verdicts.
+fn read_all(source: &CommandSource) -> Vec<Read> {
+    let mut readers = Vec::new();
+    let visit = &mut |found| {
+        let Found::Entry(candidate) = found else { panic!("a problem") };
+        readers.push(candidate);
+        ControlFlow::Continue(())
+    };
+    source.walk(visit).unwrap();
+    let read = |mut candidate: crate::source::Candidate| {
+        let name = String::from_utf8(candidate.entry.path.clone()).unwrap();
+        let mut content = match candidate.reader.open(&mut candidate.entry) {
+            Ok(content) => content,
+            Err(problem) => return (name, Err(problem.message)),
+        };
+        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 1000]);
+        loop {
+            match content.read(&mut buffer).unwrap() {
+                0 => break,
+                filled => bytes.extend_from_slice(&buffer[..filled]),
+            }
+        }
+        let verdict = content.finish(&mut candidate.entry, bytes.len() as u64);
+        (name, Ok((bytes, verdict)))
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = readers.into_iter().map(|candidate| scope.spawn(|| read(candidate))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn dumps(outputs: &[(&str, &str)]) -> CommandSource {
+    let output = |&(name, script): &(&str, &str)| Output {
+        name: name.into(),
+        program: "sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        variables: Vec::new(),
+        entries: Entries::Beside,
+    };
+    CommandSource::several(outputs.iter().map(output).collect(), Owner::default(), Time::default()).unwrap()
+}
+
+#[test]
+fn the_entries_of_a_dump_are_a_list_beside_it() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/pg_dump.sql");
+    let cat = format!("cat {sample}");
+    let read = read_all(&dumps(&[("app.sql", &cat), ("app.sql-x", &cat), ("app.sql/x", "echo no dump")]));
+    let names: Vec<&str> = read.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["app.sql", "app.sql/x", "app.sql/x.entries", "app.sql-x", "app.sql-x.entries", "app.sql.entries"];
+    assert_eq!(names, expected);
+    let dump = std::fs::read(sample).unwrap();
+    for at in [4, 5] {
+        let Ok((list, Verdict::Steady)) = &read[at].1 else { panic!("{read:?}") };
+        let entries = crate::dump::sidecar::decode(list.as_slice(), dump.len() as u64).unwrap();
+        assert!(entries.entries.iter().any(|entry| entry.name == "shop.order items"));
+    }
+    // What is no dump is stored without a list, and that is said.
+    assert_eq!(read[1].1, Ok((b"no dump\n".to_vec(), Verdict::Steady)));
+    assert!(read[2].1.as_ref().unwrap_err().contains("no dump"));
+}
+
+#[test]
+fn a_dump_that_fails_has_no_list_and_nobody_waits_for_it() {
+    let read = read_all(&dumps(&[("a.sql", "exit 3"), ("b.sql", "kill -9 $$")]));
+    assert_eq!(read.len(), 4);
+    assert!(read.iter().all(|(_, read)| matches!(read, Ok((_, Verdict::Failed(_))))), "{read:?}");
+    // Dropped unread.
+    let mut waiting = None;
+    let visit = &mut |found| {
+        let Found::Entry(candidate) = found else { panic!("a problem") };
+        waiting = Some(candidate);
+        ControlFlow::Continue(())
+    };
+    dumps(&[("a.sql", "exec yes")]).walk(visit).unwrap();
+    let mut waiting = waiting.unwrap();
+    let content = waiting.reader.open(&mut waiting.entry).unwrap();
+    assert!(matches!(content.finish(&mut waiting.entry, 0), Verdict::Failed(_)));
+}
+
+#[test]
+fn an_output_that_has_the_name_of_a_list_is_kept() {
+    let read = read_all(&dumps(&[("a.sql", "echo a"), ("a.sql.entries", "echo mine")]));
+    assert_eq!(read[1], ("a.sql.entries".to_owned(), Ok((b"mine\n".to_vec(), Verdict::Steady))));
 }

@@ -11,6 +11,7 @@ mod file;
 mod folder;
 pub mod names;
 pub mod postgres;
+mod sidecar;
 pub mod sqlite;
 pub mod stream;
 mod targets;

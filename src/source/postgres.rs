@@ -1,7 +1,7 @@
 //! Databases of a PostgreSQL server as a source: what pg_dump prints, as plain SQL, which deduplicates.
 //!
-//! Promise: `NAME.sql` for each database and `globals.sql` for roles and tablespaces, streamed, nothing staged; each
-//! dump is consistent in itself.
+//! Promise: `NAME.sql` for each database, with the list of its entries beside it, and `globals.sql` for roles and
+//! tablespaces, streamed, nothing staged; each dump is consistent in itself.
 //! Left out on purpose: a client of our own. The server's tools know its catalogues, we never shall.
 
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 use crate::source::Error;
-use crate::source::command::Output;
+use crate::source::command::{Entries, Output};
 
 /// The name of the file with roles and tablespaces.
 pub const GLOBALS: &str = "globals.sql";
@@ -49,7 +49,8 @@ impl Server {
         let words = ["--format=plain".to_owned(), "--no-password".to_owned()];
         let options = words.into_iter().chain(options.iter().cloned()).collect();
         // As a name, never as an option or a connection string.
-        self.output(&format!("{database}.sql"), "pg_dump", options, &["--dbname", &quoted(database)])
+        let output = self.output(&format!("{database}.sql"), "pg_dump", options, &["--dbname", &quoted(database)]);
+        Output { entries: Entries::Beside, ..output }
     }
 
     /// The names of the databases that can be connected to, without the templates.
@@ -129,7 +130,8 @@ impl Server {
         arguments.extend(last.iter().map(OsString::from));
         let program = if self.container.is_some() { "docker" } else { program };
         let variables = self.password.iter().map(|password| ("PGPASSWORD".to_owned(), password.clone())).collect();
-        Output { name: name.as_bytes().to_vec(), program: program.into(), arguments, variables }
+        let (name, program) = (name.as_bytes().to_vec(), program.into());
+        Output { name, program, arguments, variables, entries: Entries::None }
     }
 }
 

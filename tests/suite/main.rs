@@ -9,6 +9,7 @@ mod cli;
 mod concurrency;
 mod crash;
 mod damage;
+mod entries;
 mod fail;
 mod flips;
 mod from_pages;

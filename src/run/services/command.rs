@@ -4,15 +4,18 @@ use std::process;
 
 use crate::config::sources::command::Command;
 use crate::format::record::Record;
+use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::services::{Prepared, Service, Stored, Trouble, streams, with_causes};
-use crate::source::command::Output;
+use crate::source::command::{Entries, Output};
 
 impl Service for Command {
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
         let (program, words) = self.words.0.split_first().ok_or("the command is empty")?;
         let (program, words) = (program.into(), words.iter().map(Into::into).collect());
-        let output = Output { name: self.file.clone().into(), program, arguments: words, variables: Vec::new() };
+        let entries = if self.form == Form::Sql { Entries::Beside } else { Entries::None };
+        let name = self.file.clone().into();
+        let output = Output { name, program, arguments: words, variables: Vec::new(), entries };
         streams(vec![output], self.form, world).map_err(|error| with_causes(&error))
     }
 

@@ -59,14 +59,14 @@ impl Service for Postgres {
         self.look(world).err().into_iter().collect()
     }
 
-    fn plan(&self, record: &Record) -> Result<Vec<String>, String> {
+    fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
         let host = self.host.as_deref().unwrap_or("this machine");
         let mut lines = vec![match self.databases.as_slice() {
             [] => format!("every database in the snapshot replaces the one of that name on {host}"),
             some => format!("the database {} on {host} is replaced", some.join(", ")),
         }];
         lines.push("programs that use it lose their connection for a moment when the new one is ready".to_owned());
-        if record.counts.files > 1 || self.globals {
+        if self.globals {
             lines.push("roles that are not there are made; those that are there stay as they are".to_owned());
         }
         Ok(lines)

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod browsing;
+mod entries;
 mod everyday;
 mod into;
 mod notifying;

@@ -2,4 +2,5 @@
 //!
 //! Each server is started by the test itself, in a folder of its own, and ends with it.
 
+mod entries;
 mod postgres;

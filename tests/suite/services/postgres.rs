@@ -12,7 +12,7 @@ use crate::support::binary::{Done, Larder};
 const PASSWORD: &str = "it's \"secret\"";
 
 /// A server that listens on a socket only.
-struct Server {
+pub struct Server {
     folder: TempDir,
     programs: PathBuf,
 }
@@ -27,7 +27,7 @@ fn programs() -> PathBuf {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         // Short: the path of a socket may have 107 bytes.
         let server =
             Self { folder: tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap(), programs: programs() };
@@ -60,13 +60,13 @@ impl Server {
     }
 
     /// Runs SQL, and says what comes of it.
-    fn sql(&self, database: &str, sql: &str) -> String {
+    pub fn sql(&self, database: &str, sql: &str) -> String {
         let output = self.psql(database).args(["-c", sql]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn psql(&self, database: &str) -> Command {
+    pub fn psql(&self, database: &str) -> Command {
         let mut command = Command::new("psql");
         command.args(["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-U", "app", "-d", database]);
         command.arg("-h").arg(self.folder.path()).env("PGPASSWORD", PASSWORD);
@@ -93,7 +93,7 @@ impl Drop for Server {
 }
 
 /// A configuration with the server as a source.
-fn configure(larder: &Larder, server: &Server, more: &str) {
+pub fn configure(larder: &Larder, server: &Server, more: &str) {
     fs::write(larder.path("secret"), format!("{PASSWORD}\n")).unwrap();
     let (host, secret) = (server.folder.path().display(), larder.path("secret").display().to_string());
     let text = format!(
@@ -104,11 +104,11 @@ fn configure(larder: &Larder, server: &Server, more: &str) {
     fs::write(larder.path("larder.toml"), text).unwrap();
 }
 
-fn run(larder: &Larder) -> Done {
+pub fn run(larder: &Larder) -> Done {
     larder.run(&["run", "--json", "--config", text(&larder.path("larder.toml"))])
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -142,7 +142,8 @@ fn databases_come_back_row_by_row_after_a_backup_under_load() {
     let report = ended.json();
     assert_eq!(
         (report["sources"][0]["verified"].as_bool(), report["sources"][0]["files"].as_u64()),
-        (Some(true), Some(3))
+        // Two databases, each with the list of its entries, and the globals.
+        (Some(true), Some(5))
     );
     server.sql("postgres", "CREATE DATABASE back");
     let restored = restore(&larder, &server, "it's a shop.sql", "back");
