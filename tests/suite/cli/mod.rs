@@ -6,6 +6,7 @@ mod bad_input;
 mod browsing;
 mod entries;
 mod everyday;
+mod examples;
 mod into;
 mod notifying;
 mod retention;
