@@ -1,7 +1,8 @@
-//! What people see of damage.
+//! What people see of damage, and of what cannot be put back.
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use super::Shell;
 
@@ -57,4 +58,25 @@ fn of_many_paths_some_are_named() {
     let paths = lines.iter().filter(|line| line.starts_with("  file")).count();
     assert_eq!((seen.code, paths), (4, 20), "{lines:?}");
     assert!(lines.contains(&"  and more paths; 60 in all, those of each snapshot counted"), "{lines:?}");
+}
+
+#[test]
+fn a_device_that_only_root_can_make_is_exit_3_for_others() {
+    let shell = Shell::with_snapshot();
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        assert!(command.args(arguments).current_dir(shell.path("")).status().unwrap().success());
+    };
+    run("mknod", &["data/null", "c", "1", "3"]);
+    shell.types("backup data --host here --quiet").sees(0, "", "");
+    fs::create_dir(shell.path("target")).unwrap();
+    run("chown", &["-R", "65534:65534", "repository", "cache", "target"]);
+    let shell = shell.typed_by_nobody();
+    shell.types("restore latest --to target/back").sees(
+        3,
+        "restored 2 files, 2 folders, 1 other, 18 B to target/back in * s
+           1 problem, 0 because of damage",
+        "warning: null: cannot make it: devices need root rights",
+    );
+    assert_eq!(fs::read(shell.path("target/back/one")).unwrap(), b"one\n");
 }
