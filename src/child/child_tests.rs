@@ -1,6 +1,6 @@
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{TAIL_BYTES_MAX, output_of, run};
 
@@ -11,6 +11,8 @@ fn shell(script: &str, limit: Duration) -> Result<(), String> {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+/// Enough for a shell to begin.
+const SHORT: Duration = Duration::from_secs(2);
 
 #[test]
 fn success_is_silent_and_failure_tells_what_was_said() {
@@ -27,12 +29,29 @@ fn what_takes_too_long_is_ended_with_all_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let pids = folder.path().join("pids");
     let script = format!("sleep 600 & echo $! > {0}; echo waiting; wait", pids.display());
-    let error = shell(&script, Duration::from_millis(500)).unwrap_err();
+    let error = shell(&script, SHORT).unwrap_err();
     assert!(error.contains("took longer") && error.contains("waiting"), "{error}");
     let pid = fs::read_to_string(&pids).unwrap();
     let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     // Gone, or a zombie that nobody has collected yet.
     assert!(state.is_empty() || state.contains(") Z"), "{state}");
+}
+
+/// It survived its shell.
+#[test]
+fn who_does_not_end_when_asked_is_made_to_though_the_shell_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let script = format!("sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & wait", pids.display());
+    shell(&script, SHORT).unwrap_err();
+    let pid = fs::read_to_string(&pids).unwrap();
+    let stat = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    // A process that is killed takes a moment to go.
+    let begun = Instant::now();
+    while !(stat().is_empty() || stat().contains(") Z")) {
+        assert!(begun.elapsed() < LONG, "{}", stat());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

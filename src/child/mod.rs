@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use zeroize::Zeroizing;
 
 use crate::child::guard::Guard;
@@ -179,15 +179,22 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::E
     }
 }
 
-/// Ends a child that leads a process group, and the group.
+/// Ends a child that leads a process group, and the group: those that it left behind, too.
 fn end(child: &mut Child) {
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let signal = |signal| group.map(|group| kill_process_group(group, signal));
-    let _may_have_ended = signal(Signal::TERM);
-    if !matches!(wait(child, MANNERS), Ok(Some(_))) {
-        let _may_have_ended = signal(Signal::KILL);
-        let _nothing_to_learn = child.wait();
+    let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
+    let _may_have_ended = kill_process_group(group, Signal::TERM);
+    let mut waited = Duration::ZERO;
+    while waited < MANNERS {
+        // Until it is collected, the child itself counts for the group.
+        let _ended = child.try_wait();
+        if test_kill_process_group(group).is_err() {
+            return;
+        }
+        thread::sleep(PAUSE);
+        waited += PAUSE;
     }
+    let _may_have_ended = kill_process_group(group, Signal::KILL);
+    let _nothing_to_learn = child.wait();
 }
 
 #[cfg(test)]

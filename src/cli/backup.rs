@@ -210,6 +210,10 @@ fn source(session: &Session, arguments: &Arguments, exclude: Vec<String>) -> Res
         let (program, words) = (program.clone(), words.to_vec());
         return Ok(Box::new(CommandSource::new(name.as_bytes(), this_user(), session::now(), program, words)?));
     }
+    for path in arguments.paths.iter().filter(|path| path.is_symlink()) {
+        let path = path.display();
+        session.out.note(format!("{path} is a symbolic link, and is stored as one; {path}/ is what it leads to"));
+    }
     let options = directory::Options {
         exclude,
         caches: if arguments.exclude_caches { Caches::Exclude } else { Caches::Include },

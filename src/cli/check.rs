@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use larder::crypto::random;
+use larder::ops::check::findings::PATHS_MAX;
 use larder::ops::check::{self, Depth, Part, Problem, Report};
 
 use crate::cli::output::{self, Form, JsonPaths, Outcome, escaped, plural, size};
@@ -102,16 +103,16 @@ fn show(session: &mut Session, report: &Report, depth: Depth, seconds: f64) -> R
         out.note(note);
     }
     for problem in &report.problems {
-        out.line(format!("damaged: {}: {}", problem.object, problem.what))?;
+        out.line(format!("damaged: {}: {}", problem.object, what(problem)))?;
         if let Some(touched) = snapshots(problem) {
             out.line(format!("  in {touched}"))?;
         }
         for path in &problem.paths {
             out.line(format!("  {}", if path.is_empty() { ".".into() } else { escaped(path) }))?;
         }
-        let unsaid = problem.paths_total.saturating_sub(problem.paths.len() as u64);
-        if unsaid > 0 && !problem.paths.is_empty() {
-            out.line(format!("  and {}", plural(unsaid, "more path")))?;
+        // One path in two snapshots counts twice, and is named once: only a full list leaves something unsaid.
+        if problem.paths.len() == PATHS_MAX && problem.paths_total > PATHS_MAX as u64 {
+            out.line(format!("  and more paths; {} in all, those of each snapshot counted", problem.paths_total))?;
         }
     }
     let unsaid = report.problems_total.saturating_sub(report.problems.len() as u64);
@@ -135,6 +136,12 @@ fn show(session: &mut Session, report: &Report, depth: Depth, seconds: f64) -> R
     }
 }
 
+/// What is wrong, without the name of the object before it.
+fn what(problem: &Problem) -> &str {
+    let named = format!("{} is damaged: ", problem.object);
+    problem.what.strip_prefix(&named).unwrap_or(&problem.what)
+}
+
 fn snapshots(problem: &Problem) -> Option<String> {
     if problem.snapshots.is_empty() {
         return None;
@@ -149,7 +156,7 @@ fn snapshots(problem: &Problem) -> Option<String> {
 fn found(problem: &Problem) -> Found<'_> {
     Found {
         object: &problem.object,
-        what: &problem.what,
+        what: what(problem),
         snapshots: problem.snapshots.iter().map(ToString::to_string).collect(),
         snapshots_total: problem.snapshots_total,
         paths: JsonPaths::from(problem.paths.as_slice()),

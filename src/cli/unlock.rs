@@ -169,7 +169,10 @@ fn without_newline(bytes: &[u8]) -> &[u8] {
 }
 
 fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let failed = |error: io::Error| Failure::io(format!("cannot read the {what} {}", path.display()), &error);
+    let failed = |error: io::Error| {
+        let failure = Failure::io(format!("cannot read the {what} {}", path.display()), &error);
+        failure.hint("is the path right, and may this user read it?")
+    };
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path).map_err(failed)?.take(PASSWORD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > PASSWORD_BYTES_MAX {

@@ -5,9 +5,13 @@ use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_assert_eq, proptest};
 
 use super::*;
+use crate::format::content::ChunkRef;
 use crate::format::listing::Node;
+use crate::id::ChunkId;
 use crate::ops::browse::tests::{entry, listing, text};
 use crate::ops::sample::Sample;
+use crate::repo::catalog::Catalog;
+use crate::repo::write::{Mode, Writer};
 
 fn differences(repo: &Repository, before: &ListingRoot, after: &ListingRoot) -> Vec<(Change, String)> {
     let mut differences = Vec::new();
@@ -133,4 +137,28 @@ proptest! {
             .collect();
         prop_assert_eq!(found, expected);
     }
+}
+
+/// The page in the middle cannot be had: nobody may ask for it.
+#[test]
+fn equal_pages_are_not_read() {
+    let sample = Sample::new();
+    let missing = ChunkRef { id: ChunkId::new([7; 32]), bytes: 100 };
+    let with_last = |mode: u32| {
+        let catalog = Catalog::survey(&sample.repo).unwrap();
+        let mut writer = Writer::new(&sample.repo, &catalog, 1, Mode::Store).unwrap();
+        let mut page = |page: Page| {
+            let bytes = page.encode();
+            ChunkRef { id: writer.page(&bytes).unwrap(), bytes: bytes.len() as u32 }
+        };
+        let item = |first: &str, page: ChunkRef| PageRef { first: first.as_bytes().to_vec(), page, entries: 2 };
+        let first = page(Page::Leaf(vec![entry("/", 0o755), entry("a", 0o644)]));
+        let last = page(Page::Leaf(vec![entry("y", 0o644), entry("z", mode)]));
+        let items = vec![item("", first), item("b", missing), item("y", last)];
+        let root = ListingRoot { page: page(Page::Index { level: 1, items }), level: 1, entries: 6 };
+        writer.drain().unwrap().finish(None).unwrap();
+        root
+    };
+    let (before, after) = (with_last(0o644), with_last(0o600));
+    assert_eq!(differences(&sample.repo, &before, &after), [(Change::Metadata, "z".to_owned())]);
 }

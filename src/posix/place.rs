@@ -116,7 +116,7 @@ pub struct MadeNode {
     pub warnings: Vec<Warning>,
 }
 
-/// Makes a symlink, pipe or device. A socket is not made, nor a device without root rights: a warning.
+/// Makes a symlink, pipe or device. A socket is not made: a warning.
 pub fn make_node(
     folder: impl AsFd,
     name: &[u8],
@@ -124,23 +124,19 @@ pub fn make_node(
     options: &ApplyOptions,
     names: &TempNames,
 ) -> io::Result<MadeNode> {
-    let left_out = |message: &str| {
-        let warning = Warning { path: entry.path.clone(), what: "restore it", message: message.to_owned() };
-        Ok(MadeNode { identity: None, warnings: vec![warning] })
-    };
     match entry.node {
-        Node::Socket => return left_out("sockets are made by the programs that use them"),
+        Node::Socket => {
+            let message = "sockets are made by the programs that use them".to_owned();
+            let warning = Warning { path: entry.path.clone(), what: "restore it", message };
+            return Ok(MadeNode { identity: None, warnings: vec![warning] });
+        }
         Node::CharDevice { .. } | Node::BlockDevice { .. } if !options.is_root() => {
-            return left_out("devices need root rights");
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "devices need root rights"));
         }
         Node::File { .. } | Node::Directory => return Err(io::ErrorKind::InvalidInput.into()),
         _ => {}
     }
-    let temp = match names.make(|temp| make(&folder, temp, &entry.node)) {
-        Ok(((), temp)) => temp,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return left_out(&error.to_string()),
-        Err(error) => return Err(error),
-    };
+    let ((), temp) = names.make(|temp| make(&folder, temp, &entry.node))?;
     let made = match held(&folder, &temp, &entry.node) {
         Ok((handle, identity)) => MadeNode { identity: Some(identity), warnings: set_handle(&handle, entry, options) },
         Err(error) => {

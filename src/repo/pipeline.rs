@@ -59,8 +59,8 @@ pub struct Shared {
     pub usable: Mutex<Usable>,
     /// Packs stored by this run.
     pub written: Mutex<Vec<PackUse>>,
-    /// Their length together.
-    pub stored_bytes: AtomicU64,
+    /// Their length together, and that of those that are finished and wait for the storing thread.
+    pub finished_bytes: AtomicU64,
     /// The first thing that went wrong, until somebody takes it.
     pub failure: Mutex<Option<Error>>,
 }
@@ -191,6 +191,7 @@ impl Shared {
     /// Finishes a pack and hands it to the storing thread.
     pub fn finish_pack(&self, pack: OpenPack, shelf: &Sender<FinishedPack>) -> Result<(), Error> {
         let pack = pack.finish(&self.keys, &self.run, self.repository)?;
+        self.finished_bytes.fetch_add(pack.bytes(), Ordering::Relaxed);
         shelf.send(pack).map_err(|_| self.take_failure())
     }
 
@@ -208,7 +209,6 @@ impl Shared {
 
     fn store(&self, pack: &FinishedPack) -> Result<(), Error> {
         self.storage.put_new(&object(objects::pack_name(&pack.id))?, &pack.parts())?;
-        self.stored_bytes.fetch_add(pack.bytes(), Ordering::Relaxed);
         lock(&self.written).push(PackUse { id: pack.id, bytes: pack.bytes(), kind: pack.kind });
         // The index first: at no moment may a chunk be known to neither.
         {

@@ -115,7 +115,7 @@ impl Writer {
             pending: Mutex::default(),
             usable: Mutex::new(usable),
             written: Mutex::default(),
-            stored_bytes: AtomicU64::new(0),
+            finished_bytes: AtomicU64::new(0),
             failure: Mutex::default(),
         });
         let (jobs, queue) = bounded::<Job>(1);
@@ -257,7 +257,7 @@ impl Drained {
     pub fn stored_bytes(&self) -> u64 {
         let waiting: u64 =
             lock(&self.shared.current).values().filter_map(|cell| lock(cell).as_ref().map(OpenPack::bytes)).sum();
-        self.shared.stored_bytes.load(Ordering::Relaxed) + waiting
+        self.shared.finished_bytes.load(Ordering::Relaxed) + waiting
     }
 
     /// Stores the record as the last block of the tree pack and ends the run: everything is durable afterwards.

@@ -2,7 +2,8 @@
 //! took effect, once or from then on. A job may succeed only if what it made can be restored by somebody who has
 //! nothing but the storage and the key; if it fails, everything older can be; and a run without faults succeeds.
 //!
-//! By default three of the eight kinds of fault are tried at each call, in turn; with `LARDER_TEST_ALL=1` all.
+//! By default three of the eight kinds of fault are tried at each call, both errors among them; with `LARDER_TEST_ALL=1`
+//! all.
 
 use std::sync::Arc;
 
@@ -52,23 +53,22 @@ fn count_calls(job: &Job, ground: &Ground) -> u64 {
     failing.calls()
 }
 
-/// The faults to try at a call.
+/// The faults to try at a call: each kind once, and one of them from then on; before or after the call, in turn.
 fn faults(at: u64) -> Vec<Fault> {
-    let mut all = Vec::new();
-    for kind in [ErrorKind::Other, ErrorKind::NoSpace] {
-        for moment in [Moment::Before, Moment::After] {
-            for lasts in [Lasts::Once, Lasts::FromThenOn] {
-                all.push(Fault { at, of: Of::Every, kind, lasts, moment });
-            }
-        }
+    let fault = |kind, lasts, moment| Fault { at, of: Of::Every, kind, lasts, moment };
+    let kinds = [ErrorKind::Other, ErrorKind::NoSpace];
+    let moments = [Moment::Before, Moment::After];
+    if exhaustive() {
+        let lasts = [Lasts::Once, Lasts::FromThenOn];
+        let of = |kind| lasts.into_iter().flat_map(move |lasts| moments.map(|moment| fault(kind, lasts, moment)));
+        return kinds.into_iter().flat_map(of).collect();
     }
-    if !exhaustive() {
-        // Strides of three visit all eight over eight calls.
-        let turn = (at * 3) as usize % all.len();
-        all.rotate_left(turn);
-        all.truncate(3);
-    }
-    all
+    let [turn, next] = [at as usize % 2, (at as usize + 1) % 2];
+    vec![
+        fault(ErrorKind::Other, Lasts::Once, moments[turn]),
+        fault(ErrorKind::NoSpace, Lasts::Once, moments[next]),
+        fault(kinds[at as usize / 2 % 2], Lasts::FromThenOn, moments[turn]),
+    ]
 }
 
 fn fail_at(job: &Job, ground: &Ground, fault: Fault) -> Outcome {
@@ -86,4 +86,13 @@ fn fail_at(job: &Job, ground: &Ground, fault: Fault) -> Outcome {
         job.judge(ground, &memory, &Cache::None, &again);
     });
     outcome
+}
+
+#[test]
+fn every_call_meets_both_errors_once() {
+    for at in 0..8 {
+        for kind in [ErrorKind::Other, ErrorKind::NoSpace] {
+            assert!(faults(at).iter().any(|fault| fault.kind == kind && fault.lasts == Lasts::Once), "{at} {kind:?}");
+        }
+    }
 }

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use larder::ops::forget::{self, What};
 use larder::repo::Repository;
+use larder::repo::catalog::Catalog;
+use larder::repo::seal::Squeeze;
+use larder::repo::write::{Mode, Writer};
 
+use crate::support::CallKind;
 use crate::support::jobs::{add_tag, drop_tags, find, prune};
+use crate::support::meanwhile::Meanwhile;
 use crate::support::past::{MONDAY, OTHER, TUESDAY, monday, other, tuesday};
 use crate::support::recording::Recording;
 use crate::support::repo::{Cache, HOUR, TestRepo, open_in};
@@ -186,4 +191,30 @@ fn a_tag_and_a_forgetting_write_one_entry_each() {
         forget::apply(repo, &What::Ids(vec![find(repo, "first")]), test.clock.now()).unwrap();
     });
     assert_eq!(forget, ["PutNew log", "Barrier"]);
+}
+
+/// What a run says it stored goes into the record, so it is counted before the last packs are stored: those that wait
+/// for a slow storage were left out.
+#[test]
+fn packs_that_wait_for_the_storage_count_as_stored() {
+    let test = TestRepo::new();
+    let slow = Arc::new(Meanwhile::new(Arc::new(test.memory.clone())));
+    let repo = open_in(slow.clone(), &Cache::None).unwrap();
+    let (open_the_gate, gate) = std::sync::mpsc::channel::<()>();
+    slow.before(CallKind::PutNew, "packs/", move || gate.recv().unwrap());
+    let catalog = Catalog::survey(&repo).unwrap();
+    let mut writer = Writer::new(&repo, &catalog, 1, Mode::Store).unwrap();
+    // So many chunks that the first pack is full, and some more.
+    for nth in 0..65_600_u32 {
+        let bytes = [nth.to_le_bytes(); 4].concat();
+        writer.data(repo.keys().data_id(&bytes), &bytes, Squeeze::No).unwrap();
+    }
+    let drained = writer.drain().unwrap();
+    let said = drained.stored_bytes();
+    open_the_gate.send(()).unwrap();
+    let packs = drained.finish(None).unwrap().packs;
+    let stored: u64 = packs.iter().map(|pack| pack.bytes).sum();
+    assert!(packs.len() > 1, "the first pack was never full");
+    // But for the head of the last pack, which is yet to be made.
+    assert!(said <= stored && stored - said < 16 << 10, "said {said}, stored {stored}");
 }

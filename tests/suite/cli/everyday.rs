@@ -380,3 +380,16 @@ fn what_restores_nothing_or_stores_nothing_says_so() {
     );
     shell.types("backup --stdin empty --quiet").sees(0, "", "warning: the stream was empty");
 }
+
+/// `/var/www` was a link, and the backup of it empty.
+#[test]
+fn a_link_to_back_up_is_said_to_be_one() {
+    let shell = Shell::with_snapshot();
+    std::os::unix::fs::symlink("data", shell.path("www")).unwrap();
+    let note = "note: www is a symbolic link, and is stored as one; www/ is what it leads to";
+    shell.types("backup www --quiet").sees(0, "", "");
+    shell.types("backup www").sees(0, "*\n*\n*\n*", note);
+    shell.types("ls latest").sees(0, "www", "");
+    shell.types("backup www/ --source folder").sees(0, "*\n*\n*\n*", "");
+    shell.types("ls latest").sees(0, "folder\nlink\none", "");
+}

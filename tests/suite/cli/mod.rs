@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod browsing;
+mod damage;
 mod entries;
 mod everyday;
 mod examples;

@@ -57,7 +57,7 @@ fn something_else_is_no_key_file_and_an_empty_password_none() {
     let shell = Shell::new();
     shell.write("short", "abc");
     shell.types("snapshots --key-file short").sees(2, "", "error: short is no key file\n  hint: *");
-    shell.types("snapshots --key-file nowhere").sees(1, "", "error: cannot read the key file nowhere: *");
+    shell.types("snapshots --key-file nowhere").sees(1, "", "error: cannot read the key file nowhere: *\n  hint: *");
     shell.write("empty", "\n");
     shell.types("snapshots --password-file empty").sees(2, "", "error: the password is empty\n  hint: *");
 }

@@ -1,0 +1,82 @@
+//! What people see of damage, and of what cannot be put back.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::Shell;
+
+/// Flips the last bit of the only pack of data: of the block that holds both files.
+fn spoil_the_data(shell: &Shell) {
+    let packs = shell.path("repository/packs");
+    let data = |(path, bytes): &(PathBuf, Vec<u8>)| path.starts_with(&packs) && bytes[9] == 1;
+    let (path, mut bytes) = shell.objects().into_iter().find(data).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn check_restore_and_cat_name_what_the_damage_touches() {
+    let shell = Shell::with_snapshot();
+    shell.types("backup data --host here --quiet").sees(0, "", "");
+    spoil_the_data(&shell);
+    shell.types("check --quiet").sees(0, "", "");
+    // Two paths, in two snapshots: not four.
+    shell.types("check --read-data").sees(
+        4,
+        "damaged: block 0 of packs/*: block does not open: its bytes were changed
+           in snapshots *, *
+           folder/two
+           one
+         checked 2 snapshots, 3 packs, 1 page, 3 chunks in * s
+           read * blocks, *
+         1 problem found",
+        "",
+    );
+    shell.types("restore latest --to back").sees(
+        4,
+        "restored 0 files, 2 folders, 1 other, 0 B to back in * s
+           2 problems, 2 because of damage",
+        "warning: folder/two: 14 bytes are lost, *
+         warning: one: 4 bytes are lost, *",
+    );
+    shell.types("cat latest:one").sees(4, "", "error: the file is damaged from byte 0 on\n  *\n  hint: *");
+}
+
+#[test]
+fn of_many_paths_some_are_named() {
+    let shell = Shell::new();
+    for nth in 10..40 {
+        shell.write(&format!("data/file{nth}"), &format!("{nth}"));
+    }
+    shell.types("backup data --host here --quiet").sees(0, "", "");
+    shell.types("backup data --host here --quiet").sees(0, "", "");
+    spoil_the_data(&shell);
+    let seen = shell.types("check --read-data --quiet");
+    let lines: Vec<&str> = seen.stdout.lines().collect();
+    let paths = lines.iter().filter(|line| line.starts_with("  file")).count();
+    assert_eq!((seen.code, paths), (4, 20), "{lines:?}");
+    assert!(lines.contains(&"  and more paths; 60 in all, those of each snapshot counted"), "{lines:?}");
+}
+
+#[test]
+fn a_device_that_only_root_can_make_is_exit_3_for_others() {
+    let shell = Shell::with_snapshot();
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        assert!(command.args(arguments).current_dir(shell.path("")).status().unwrap().success());
+    };
+    run("mknod", &["data/null", "c", "1", "3"]);
+    shell.types("backup data --host here --quiet").sees(0, "", "");
+    fs::create_dir(shell.path("target")).unwrap();
+    run("chown", &["-R", "65534:65534", "repository", "cache", "target"]);
+    let shell = shell.typed_by_nobody();
+    shell.types("restore latest --to target/back").sees(
+        3,
+        "restored 2 files, 2 folders, 1 other, 18 B to target/back in * s
+           1 problem, 0 because of damage",
+        "warning: null: cannot make it: devices need root rights",
+    );
+    assert_eq!(fs::read(shell.path("target/back/one")).unwrap(), b"one\n");
+}
