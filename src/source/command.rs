@@ -21,6 +21,9 @@ use crate::source::sidecar::{self, Maker};
 use crate::source::stream::{check_name, fill, set_length, stream_entry};
 use crate::source::{Candidate, Content, Error, Found, Problem, Reader, Source, Verdict};
 
+/// So many lines of what a command says that succeeds are shown.
+const LINES_SHOWN: usize = 10;
+
 /// A command, and the name under which what it prints is stored.
 pub struct Output {
     /// The name of the file.
@@ -205,6 +208,19 @@ impl Running {
     }
 }
 
+impl Running {
+    /// The end of what it wrote to its standard error.
+    fn said(&self) -> String {
+        self.stderr.as_ref().map(Tail::text).unwrap_or_default()
+    }
+}
+
+/// The last lines of a text, as many as a warning should have.
+fn last_lines(text: &str) -> &str {
+    let cut = text.rmatch_indices('\n').nth(LINES_SHOWN - 1).map_or(0, |(at, _)| at + 1);
+    &text[cut..]
+}
+
 impl Content for Running {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(stdout) = &mut self.stdout else { return Ok(0) };
@@ -229,13 +245,16 @@ impl Content for Running {
         }
         if status.success() && self.error.is_none() {
             self.maker.take().into_iter().for_each(Maker::finish);
-            return Verdict::Steady;
+            return match last_lines(&self.said()) {
+                "" => Verdict::Steady,
+                said => Verdict::Remarked(format!("{} said: {said}", self.program)),
+            };
         }
         let mut message = match self.error.take() {
             Some(error) => format!("the output of {} broke off: {error}", self.program),
             None => format!("{} failed: {status}", self.program),
         };
-        let stderr = self.stderr.as_ref().map(Tail::text).unwrap_or_default();
+        let stderr = self.said();
         if !stderr.is_empty() {
             message.push('\n');
             message.push_str(&stderr);

@@ -38,8 +38,13 @@ fn read(script: &str, limit: u64) -> (u64, Verdict) {
 }
 
 #[test]
-fn the_output_of_a_command_that_succeeds_is_stored() {
-    assert_eq!(read("echo warning >&2; head -c 1000000 /dev/zero", u64::MAX), (1_000_000, Verdict::Steady));
+fn the_output_of_a_command_that_succeeds_is_stored_and_its_warnings_are_kept() {
+    assert_eq!(read("head -c 1000000 /dev/zero", u64::MAX), (1_000_000, Verdict::Steady));
+    let said = Verdict::Remarked("sh said: table t has no key".to_owned());
+    assert_eq!(read("echo table t has no key >&2; echo x", u64::MAX), (2, said));
+    let (_, verdict) = read("seq 1000 >&2", u64::MAX);
+    let last: Vec<String> = (991..=1000).map(|number| number.to_string()).collect();
+    assert_eq!(verdict, Verdict::Remarked(format!("sh said: {}", last.join("\n"))));
 }
 
 #[test]

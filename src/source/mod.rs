@@ -78,6 +78,8 @@ pub trait Content: Send {
 pub enum Verdict {
     /// It did not change.
     Steady,
+    /// It did not change, and whoever gave it had something to say: a warning.
+    Remarked(String),
     /// It changed while it was read: stored as read, marked unstable, a warning.
     Changed,
     /// It must not be stored, and no snapshot be made: a command failed, say.

@@ -76,6 +76,9 @@ impl<'r> Assembler<'r> {
         match verdict {
             Verdict::Failed(message) => return Err(Error::Failed(message)),
             Verdict::Steady => {}
+            Verdict::Remarked(message) => {
+                self.note(Problem { path: entry.path.clone(), severity: Severity::Vanished, message });
+            }
             Verdict::Changed => {
                 entry.unstable = true;
                 self.report.counts.unstable += 1;

@@ -243,7 +243,7 @@ fn broken(mut entry: Entry, content: Box<dyn Content>, taken: u64, error: &std::
     let problem = Problem::new(&entry.path, "read", error);
     match content.finish(&mut entry, taken) {
         failed @ Verdict::Failed(_) => End::Done(Box::new(entry), failed),
-        Verdict::Steady | Verdict::Changed => End::Problem(problem),
+        Verdict::Steady | Verdict::Remarked(_) | Verdict::Changed => End::Problem(problem),
     }
 }
 
