@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::binary::{Larder, day_in, write_day};
 use crate::support::damage_repo::{noise, scratch};
+use crate::support::disk::Disk;
 
 const FILES: u64 = 24;
 const BYTES: usize = 20_000;
@@ -183,29 +184,10 @@ fn two_writers_and_a_prune_get_along() {
     }
 }
 
-/// A small disk of its own; `None` where nobody may mount one.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn new(bytes: u64) -> Option<Self> {
-        let folder = scratch();
-        let size = format!("size={bytes}");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &size, "larder-test"]).arg(folder.path()).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success()).then(|| Self(folder))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_refuses_the_backup_and_prune_makes_room() {
     let Some(disk) = Disk::new(6 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
-    let larder = Larder::at(scratch(), disk.0.path().join("repository"));
+    let larder = Larder::at(scratch(), disk.path().join("repository"));
     let (first, second) = (larder.path("first"), larder.path("second"));
     write_day(&first, 1, FILES, BYTES);
     larder.ok(&["backup", first.to_str().unwrap(), "--source", "first"]);
@@ -224,7 +206,7 @@ fn a_full_disk_refuses_the_backup_and_prune_makes_room() {
         assert!(refused.err.contains("hint"), "{refused:?}");
     }
     // Fill what is left to the last byte, but for what forgetting needs, and repacking what lives beside the large file.
-    let (spare, filler) = (disk.0.path().join("spare"), disk.0.path().join("filler"));
+    let (spare, filler) = (disk.path().join("spare"), disk.path().join("filler"));
     fs::write(&spare, vec![1; 768 << 10]).unwrap();
     assert!(fs::write(&filler, vec![1; 6 << 20]).is_err());
     larder.ok(&["snapshots"]);

@@ -7,6 +7,7 @@ pub mod binary;
 pub mod crashing;
 pub mod damage_repo;
 pub mod damage_samples;
+pub mod disk;
 pub mod failing;
 pub mod jobs;
 pub mod meanwhile;

@@ -1,0 +1,31 @@
+//! Disks that are soon full.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::damage_repo::scratch;
+
+/// A small disk of its own; `None` where nobody may mount one.
+pub struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// So many bytes of memory.
+    pub fn new(bytes: u64) -> Option<Self> {
+        let folder = scratch();
+        let size = format!("size={bytes}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "larder-test"]).arg(folder.path()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then(|| Self(folder))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
