@@ -1,16 +1,21 @@
 //! What must happen even if larder is killed: a stopped container is started again.
 //!
 //! Promise: the command runs exactly once, when it is asked for or when larder is gone, whatever ended it: a small shell
-//! waits for the end of a pipe that only larder holds, and takes no notice of polite signals.
+//! waits for the end of a pipe that only larder holds, and takes no notice of polite signals. What it undoes is done
+//! first: a command that the guard was told of holds the pipe, too.
 //! Left out on purpose: a machine that goes down meanwhile.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use crate::child::{Tail, end, wait};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use crate::child::{Heard, TAIL_BYTES_MAX, end, wait};
 
 /// Waits for the last words or the end of its input, then becomes the command.
 const SHELL: &str = "trap '' TERM INT HUP; read -r LARDER_STATUS LARDER_SNAPSHOT || LARDER_STATUS=failed; \
@@ -21,7 +26,8 @@ pub struct Guard {
     child: Child,
     /// Its end is the sign.
     held: Option<ChildStdin>,
-    said: Option<Tail>,
+    /// Where it complains. No pipe: with nobody left to read from that, the command would die of its own words.
+    said: File,
     name: String,
 }
 
@@ -32,10 +38,22 @@ impl Guard {
         command.args(["-c", SHELL, "larder-guard", program]).args(arguments.iter().map(OsString::from));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: what ends larder's group does not end it.
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let said = File::from(memfd_create("larder-guard", MemfdFlags::CLOEXEC)?);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said.try_clone()?).process_group(0);
         let mut child = command.spawn()?;
-        let (held, said) = (child.stdin.take(), child.stderr.take().map(Tail::of));
+        let held = child.stdin.take();
         Ok(Self { child, held, said, name: program.to_owned() })
+    }
+
+    /// Runs a command that the bound one undoes, to its end, but no longer than the limit. If larder is killed
+    /// meanwhile, it goes on and the bound one waits for it: that would come first otherwise, and find nothing to undo.
+    pub fn run(&self, mut command: Command, limit: Duration) -> Result<(), String> {
+        let shared = self.held.as_ref().map(|held| held.as_fd().try_clone_to_owned()).transpose();
+        // Nobody reads from it: a pipe is held by whoever has its end.
+        let stdin =
+            shared.map_err(|error| format!("cannot share a pipe: {error}"))?.map_or_else(Stdio::null, Stdio::from);
+        command.stdin(stdin).process_group(0);
+        Heard::start(command)?.to_its_end(limit)
     }
 
     /// Runs it now, to its end, but no longer than the limit.
@@ -50,10 +68,9 @@ impl Guard {
             let _the_end_says_as_much = writeln!(held, "{status} {snapshot}");
         }
         let name = &self.name;
-        let said = || self.said.as_ref().map(Tail::text).unwrap_or_default();
         match wait(&mut self.child, limit) {
             Ok(Some(status)) if status.success() => Ok(()),
-            Ok(Some(status)) => Err(format!("{name} failed: {status}\n{}", said()).trim_end().to_owned()),
+            Ok(Some(status)) => Err(format!("{name} failed: {status}\n{}", end_of(&self.said)).trim_end().to_owned()),
             Ok(None) => {
                 end(&mut self.child);
                 Err(format!("{name} took longer than {} seconds and was ended", limit.as_secs()))
@@ -70,6 +87,19 @@ impl Guard {
         let _may_have_ended = self.child.kill();
         let _nothing_to_learn = self.child.wait();
         drop(self.held.take());
+    }
+}
+
+/// The end of what is in a file, as text.
+fn end_of(mut file: &File) -> String {
+    let mut bytes = Vec::new();
+    let read = file.metadata().and_then(|found| {
+        file.seek(SeekFrom::Start(found.len().saturating_sub(TAIL_BYTES_MAX as u64)))?;
+        file.take(TAIL_BYTES_MAX as u64).read_to_end(&mut bytes)
+    });
+    match read {
+        Ok(_) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+        Err(error) => format!("what it said cannot be read: {error}"),
     }
 }
 

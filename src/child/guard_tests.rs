@@ -48,3 +48,30 @@ fn the_command_learns_how_it_ended() {
     drop(guard());
     assert_eq!(fs::read_to_string(path).unwrap(), "done,abc\nfailed,\n");
 }
+
+#[test]
+fn it_waits_for_the_end_of_what_it_undoes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ran, go) = (folder.path().join("ran"), folder.path().join("go"));
+    let guard = touching(&ran);
+    let mut doing = Command::new("sh");
+    // Leaves behind what goes on, as a killed larder does.
+    doing.args(["-c", "exec 3<&0; while [ ! -e \"$0\" ]; do sleep 0.02; done &"]).arg(&go);
+    guard.run(doing, LONG).unwrap();
+    let gone = thread::spawn(move || drop(guard));
+    thread::sleep(Duration::from_millis(100));
+    assert!(!ran.exists());
+    fs::write(go, "").unwrap();
+    gone.join().unwrap();
+    assert!(ran.exists());
+}
+
+#[test]
+fn a_command_that_it_undoes_is_run_and_its_failure_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let guard = touching(&folder.path().join("ran"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo not now >&2; exit 3"]);
+    let error = guard.run(command, LONG).unwrap_err();
+    assert!(error.contains("exit status: 3") && error.contains("not now"), "{error}");
+}

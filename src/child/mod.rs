@@ -108,23 +108,15 @@ pub fn output_of(command: &str, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, 
 /// What it says is kept for the error.
 pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     command.stdin(Stdio::null()).process_group(0);
-    let Heard { mut child, name, tail } = Heard::start(command)?;
+    let heard = Heard::start(command)?;
     // If larder is killed, it and all it started are ended.
-    let words = ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned);
+    let words = ["-s", "TERM", "--", &format!("-{}", heard.child.id())].map(str::to_owned);
     let leash = Guard::new("kill", &words, &[]);
-    let ended = wait(&mut child, limit);
-    if !matches!(ended, Ok(Some(_))) {
-        end(&mut child);
-    }
+    let ended = heard.to_its_end(limit);
     if let Ok(leash) = leash {
         leash.disarm();
     }
-    match ended {
-        Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(status)) => Err(tail.added_to(format!("{name} failed: {status}"))),
-        Ok(None) => Err(tail.added_to(format!("{name} took longer than {} seconds and was ended", limit.as_secs()))),
-        Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
-    }
+    ended
 }
 
 /// Runs a command to its end and gives it on its standard input what `write` writes. What it says is kept for the error,
@@ -163,6 +155,23 @@ impl Heard {
         })();
         let (child, tail) = started.map_err(|error: io::Error| format!("cannot start {name}: {error}"))?;
         Ok(Self { child, name, tail })
+    }
+
+    /// Waits for the end of a child that leads a process group, but no longer than the limit.
+    fn to_its_end(mut self, limit: Duration) -> Result<(), String> {
+        let Self { child, name, tail } = &mut self;
+        match wait(child, limit) {
+            Ok(Some(status)) if status.success() => Ok(()),
+            Ok(Some(status)) => Err(tail.added_to(format!("{name} failed: {status}"))),
+            Ok(None) => {
+                end(child);
+                Err(tail.added_to(format!("{name} took longer than {} seconds and was ended", limit.as_secs())))
+            }
+            Err(error) => {
+                end(child);
+                Err(format!("cannot tell how {name} ended: {error}"))
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::ops::snapshots;
 use crate::repo::Repository;
 use crate::run::World;
 use crate::run::hooks::{self, Facts};
-use crate::run::services::{Stored, service, with_causes};
+use crate::run::services::{Held, Purpose, Stored, release, service, with_causes};
 
 /// The tag of what a restore stored first.
 pub const SAFETY_TAG: &str = "before-restore";
@@ -75,19 +75,26 @@ pub fn put_back(
     world: &World<'_>,
 ) -> Result<Outcome, String> {
     let mut outcome = Outcome::default();
+    // From here on, so that nothing changes between what is stored and what is replaced.
+    let mut held = service(&source.kind).hold(Purpose::PutBack(record), world)?;
     if safety == Safety::Take {
-        let id = store_present(repo, source, world)
-            .map_err(|error| format!("what is there now cannot be stored: {error}"))?;
+        let id = match store_present(repo, source, world) {
+            Ok(id) => id,
+            Err(error) => {
+                let error = format!("what is there now cannot be stored: {error}");
+                return Err(release(&mut held).err().map_or(error.clone(), |too| format!("{error}\n{too}")));
+            }
+        };
         outcome.safety = Some(id);
         if let Err(error) = forget_older(repo, source, world) {
             outcome.warnings.push(format!("older safety snapshots stay: {error}"));
         }
     }
-    let Err(error) = once(repo, source, record, world) else { return Ok(outcome) };
+    let Err(error) = once(repo, source, record, &mut held, world) else { return Ok(outcome) };
     outcome.errors.push(error);
     if let Some(id) = outcome.safety {
         let again = select::snapshot(repo, &id.to_string(), Forgotten::Refuse).map_err(|error| with_causes(&error));
-        match again.and_then(|selected| once(repo, source, &selected.record, world)) {
+        match again.and_then(|selected| once(repo, source, &selected.record, &mut held, world)) {
             Ok(()) => outcome.put_back = Some(true),
             Err(error) => {
                 outcome.put_back = Some(false);
@@ -95,11 +102,22 @@ pub fn put_back(
             }
         }
     }
+    outcome.errors.extend(release(&mut held).err());
     Ok(outcome)
 }
 
-/// Stops, fills, starts, and looks whether all is well.
-fn once(repo: &Repository, source: &Source, record: &Record, world: &World<'_>) -> Result<(), String> {
+/// Stops, fills, starts, and looks whether all is well. What is held is let go of only when it was filled: nothing is to
+/// begin with a half of it as long as there is something better to put there.
+fn once(
+    repo: &Repository,
+    source: &Source,
+    record: &Record,
+    held: &mut Option<Box<dyn Held>>,
+    world: &World<'_>,
+) -> Result<(), String> {
+    if let Some(held) = held {
+        held.again()?;
+    }
     let facts = Facts { run: "", source: &source.name, status: None, snapshot: "" };
     let hooks = &source.hooks;
     let guard = hooks::bound("start", hooks.start.as_ref(), &facts)?;
@@ -107,17 +125,24 @@ fn once(repo: &Repository, source: &Source, record: &Record, world: &World<'_>) 
         let stored = Stored { repo, record, threads: world.threads, observer: world.observer };
         service(&source.kind).put_back(&stored, world)
     });
+    // Before what uses it.
+    let released = if filled.is_ok() { release(held) } else { Ok(()) };
     // Whatever came of it.
     let started = match guard {
         Some(guard) => guard.release(hooks.limit).map_err(|error| format!("hook start: {error}")),
         None => Ok(()),
     };
-    filled?;
-    started?;
+    all_of([filled, released, started])?;
     match &hooks.probe {
         Some(probe) => hooks::run(hooks, "probe", Some(probe), &facts),
         None => service(&source.kind).probe(world),
     }
+}
+
+/// All errors in one.
+fn all_of<const N: usize>(results: [Result<(), String>; N]) -> Result<(), String> {
+    let errors: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
 }
 
 /// Stores what is there now.

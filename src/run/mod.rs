@@ -32,7 +32,7 @@ use crate::repo::Repository;
 use crate::run::hooks::{Around, Facts};
 use crate::run::memory::Memory;
 use crate::run::report::{Report, SourceReport, Status};
-use crate::run::services::{Prepared, service, with_causes};
+use crate::run::services::{Prepared, Purpose, release, service, with_causes};
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -186,7 +186,18 @@ fn snapshot(
         mode: if request.dry_run { Mode::DryRun } else { Mode::Store },
         threads: world.threads,
     };
-    match backup::run(repo, prepared.source.as_ref(), &options, world.now, world.observer) {
+    // A dry run stops nothing.
+    let held = if request.dry_run { Ok(None) } else { service(&source.kind).hold(Purpose::Backup, world) };
+    let mut held = match held {
+        Ok(held) => held,
+        Err(error) => return report.fail(error),
+    };
+    let stored = backup::run(repo, prepared.source.as_ref(), &options, world.now, world.observer);
+    // Before anything else, whatever came of it: somebody waits for it.
+    if let Err(error) = release(&mut held) {
+        report.fail(error);
+    }
+    match stored {
         Ok(stored) => {
             report.stored(&stored);
             if stored.counts.bytes < source.min_bytes {

@@ -3,8 +3,9 @@
 //! Promise: what `walk` and `file` promise, for any number of paths; can be walked again and again.
 //! Left out on purpose: snapshots of the file system, and following symlinks.
 
+use std::io;
 use std::ops::ControlFlow::{self, Continue};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::posix::capture::{Kind, status_at};
@@ -12,6 +13,7 @@ use crate::posix::open::start_at;
 use crate::source::exclude::Exclude;
 use crate::source::folder::{Folder, Pool};
 use crate::source::names::NAMES_IN_MEMORY_MAX;
+use crate::source::stream::check_name;
 use crate::source::targets::{Layout, Targets, find};
 use crate::source::walk::Walk;
 use crate::source::{Error, Found, Source};
@@ -67,22 +69,47 @@ pub enum FileSystems {
 /// Folders and files.
 #[derive(Debug)]
 pub struct DirectorySource {
-    paths: Vec<PathBuf>,
+    roots: Roots,
     options: Options,
     exclude: Exclude,
+}
+
+/// Where things are, and under which paths they are stored.
+#[derive(Debug)]
+enum Roots {
+    /// As `targets` says.
+    Paths(Vec<PathBuf>),
+    /// Folders that are stored under names of their own, in listing order.
+    Named(Vec<(String, PathBuf)>),
 }
 
 impl DirectorySource {
     /// What lies at these paths. Nothing is looked at before the walk; only the patterns are checked.
     pub fn new(paths: Vec<PathBuf>, options: Options) -> Result<Self, Error> {
+        Self::of(Roots::Paths(paths), options)
+    }
+
+    /// Folders, each with the name under which it lies in the snapshot's root, wherever it is.
+    pub fn named(mut folders: Vec<(String, PathBuf)>, options: Options) -> Result<Self, Error> {
+        folders.sort_unstable();
+        folders.dedup_by(|later, earlier| later.0 == earlier.0);
+        folders.iter().try_for_each(|(name, _)| check_name(name.as_bytes()))?;
+        Self::of(Roots::Named(folders), options)
+    }
+
+    fn of(roots: Roots, options: Options) -> Result<Self, Error> {
         let exclude = Exclude::new(&options.exclude)?;
-        Ok(Self { paths, options, exclude })
+        Ok(Self { roots, options, exclude })
     }
 }
 
 impl Source for DirectorySource {
     fn walk(&self, visit: &mut dyn FnMut(Found) -> ControlFlow<()>) -> Result<(), Error> {
-        let (targets, problems) = find(&self.paths)?;
+        let paths = match &self.roots {
+            Roots::Paths(paths) => paths,
+            Roots::Named(folders) => return named(&mut Walk::new(&self.options, &self.exclude, visit), folders),
+        };
+        let (targets, problems) = find(paths)?;
         let start = |source| Error::Start { path: targets.base.clone(), source };
         let fd = start_at(&targets.base).map_err(start)?;
         let base = Folder::base(fd, Arc::new(Pool::default())).map_err(start)?;
@@ -104,7 +131,29 @@ impl Source for DirectorySource {
     }
 }
 
-fn one(walk: &mut Walk<'_>, base: &Arc<Folder>, name: &[u8]) -> std::io::Result<ControlFlow<()>> {
+/// Walks folder by folder. All of them must be there.
+fn named(walk: &mut Walk<'_>, folders: &[(String, PathBuf)]) -> Result<(), Error> {
+    let found = folders.iter().map(|(name, path)| Ok((name, base_of(path)?)));
+    for (name, (base, last)) in found.collect::<Result<Vec<_>, Error>>()? {
+        if walk.tree(&base, &last, name.as_bytes()).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The folder that a path lies in, and its name there.
+fn base_of(path: &Path) -> Result<(Arc<Folder>, Vec<u8>), Error> {
+    let (targets, _) = find(&[path.to_owned()])?;
+    let name = match targets.layout {
+        Layout::Single(name) => name,
+        Layout::Several(_) => b".".to_vec(),
+    };
+    let base = start_at(&targets.base).and_then(|fd| Folder::base(fd, Arc::new(Pool::default())));
+    base.map(|base| (base, name)).map_err(|source| Error::Start { path: targets.base, source })
+}
+
+fn one(walk: &mut Walk<'_>, base: &Arc<Folder>, name: &[u8]) -> io::Result<ControlFlow<()>> {
     let folder = status_at(&*base.fd()?, name)?.kind == Kind::Directory;
     Ok(walk.tree(base, name, if folder { b"" } else { name }))
 }

@@ -28,6 +28,10 @@ fn tree(names: &[&str]) -> tempfile::TempDir {
 
 /// Everything a walk finds; checks what every walk promises.
 fn walk(paths: Vec<PathBuf>, options: Options) -> (Vec<Entry>, Vec<Problem>) {
+    walked(&DirectorySource::new(paths, options).unwrap())
+}
+
+fn walked(source: &DirectorySource) -> (Vec<Entry>, Vec<Problem>) {
     let (mut entries, mut problems): (Vec<Entry>, _) = (Vec::new(), Vec::new());
     let visit = &mut |found| {
         match found {
@@ -45,7 +49,7 @@ fn walk(paths: Vec<PathBuf>, options: Options) -> (Vec<Entry>, Vec<Problem>) {
         }
         ControlFlow::Continue(())
     };
-    DirectorySource::new(paths, options).unwrap().walk(visit).unwrap();
+    source.walk(visit).unwrap();
     (entries, problems)
 }
 
@@ -90,6 +94,27 @@ fn several_paths_keep_their_full_place() {
     assert_eq!(found[0], place.split('/').next().unwrap());
     assert_eq!(found.len(), below.len() + place.trim_end_matches('/').split('/').count());
     assert_eq!((problems.len(), problems[0].severity), (1, Severity::Unreadable));
+}
+
+#[test]
+fn named_folders_lie_under_their_names_wherever_they_are() {
+    let folder = tree(&["x/data/a", "x/data/deep/b", "y/data/c", "y/data/a"]);
+    let at = |name: &str| folder.path().join(name).join("data");
+    let given = vec![("two".to_owned(), at("x")), ("one-more".to_owned(), at("y")), ("one".to_owned(), at("y"))];
+    let found = walked(&DirectorySource::named(given.clone(), excluding(&["/one/a"])).unwrap());
+    let paths: Vec<_> = found.0.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect();
+    let expected = ["one", "one/c", "one-more", "one-more/a", "one-more/c", "two", "two/a", "two/deep", "two/deep/b"];
+    assert_eq!((paths, found.1), (expected.map(str::to_owned).to_vec(), Vec::new()));
+    let mut lacking = given;
+    lacking.push(("three".to_owned(), at("z")));
+    let source = DirectorySource::named(lacking, Options::default()).unwrap();
+    let mut shown = 0;
+    let visit = &mut |_| {
+        shown += 1;
+        ControlFlow::Continue(())
+    };
+    assert!(source.walk(visit).is_err() && shown == 0);
+    assert!(DirectorySource::named(vec![("..".to_owned(), at("x"))], Options::default()).is_err());
 }
 
 #[test]

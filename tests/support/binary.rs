@@ -102,7 +102,7 @@ pub struct Done {
 }
 
 impl Done {
-    fn of(output: Output, arguments: &[&str]) -> Self {
+    pub fn of(output: Output, arguments: &[&str]) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),

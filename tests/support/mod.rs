@@ -8,6 +8,7 @@ pub mod crashing;
 pub mod damage_repo;
 pub mod damage_samples;
 pub mod disk;
+pub mod docker;
 pub mod failing;
 pub mod jobs;
 pub mod meanwhile;

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod directory;
+pub mod docker_volume;
 pub mod postgres;
 pub mod sqlite;
 
@@ -37,6 +38,8 @@ pub enum Kind {
     Command(command::Command),
     /// Folders and files.
     Directory(directory::Directory),
+    /// Volumes of a Docker engine.
+    DockerVolume(docker_volume::DockerVolume),
     /// Databases of a PostgreSQL server.
     Postgres(postgres::Postgres),
     /// An SQLite database, which may be in use.
@@ -50,6 +53,7 @@ type Reader = fn(&Section<'_, '_>) -> Option<Kind>;
 const KINDS: &[(&str, Reader)] = &[
     ("command", command::read),
     ("directory", directory::read),
+    ("docker_volume", docker_volume::read),
     ("postgres", postgres::read),
     ("sqlite", sqlite::read),
 ];

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::sources::directory::Directory;
 use crate::format::record::Record;
-use crate::ops::restore::{self, Existing, Extra, Mode, Owners, Verify};
+use crate::ops::restore::Extra;
 use crate::run::World;
 use crate::run::services::{Prepared, Service, Stored, Trouble, with_causes};
 use crate::source::directory::{Caches, DirectorySource, FileSystems, Options};
@@ -59,26 +59,9 @@ impl Directory {
 
     fn put_back_one(&self, path: &Path, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let (within, target) = place(path, stored)?;
-        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if let Some(own) = world.own.iter().find(|own| real.starts_with(own)) {
-            return Err(format!("{} lies in {}, which is larder's own", path.display(), own.display()));
-        }
-        let options = restore::Options {
-            existing: Existing::Changed,
-            // A file's folder holds what is none of this source's business, and larder's own folders must stay.
-            extra: if target != path || world.own.iter().any(|own| own.starts_with(&real)) {
-                Extra::Leave
-            } else {
-                self.extra()
-            },
-            owners: Owners::AsStored,
-            verify: Verify::No,
-            mode: Mode::Write,
-            include: Vec::new(),
-            exclude: self.exclude.clone(),
-            threads: stored.threads,
-        };
-        stored.restore(within, target, &options)
+        // A file's folder holds what is none of this source's business.
+        let extra = if target == path { self.extra() } else { Extra::Leave };
+        stored.fill(within, target, extra, &self.exclude, world)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod command;
 mod directory;
+mod docker_volume;
 mod postgres;
 mod sqlite;
 mod stored;
@@ -47,10 +48,34 @@ impl Trouble {
     }
 }
 
-/// One kind of source. All but `prepare` and `put_back` change nothing anywhere.
+/// What a service is held still for.
+#[derive(Clone, Copy)]
+pub enum Purpose<'r> {
+    /// It is read.
+    Backup,
+    /// This snapshot is put back into it.
+    PutBack(&'r Record),
+}
+
+/// Something that is held still. Dropped, it is let go too, even by a larder that is killed; but nobody hears how.
+pub trait Held {
+    /// Lets go, if it is held. An error says what is not again as it was before.
+    fn release(&mut self) -> Result<(), String>;
+
+    /// Holds again what was held before, if it was let go.
+    fn again(&mut self) -> Result<(), String>;
+}
+
+/// One kind of source. All but `prepare`, `hold` and `put_back` change nothing anywhere.
 pub trait Service {
     /// A source that can be read: fetches secrets, asks the service for what it has.
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String>;
+
+    /// Holds still what would change while it is read or put back, until it is released; by itself, nothing. An error
+    /// means that all is as it was, or says what is not.
+    fn hold(&self, _: Purpose<'_>, _: &World<'_>) -> Result<Option<Box<dyn Held>>, String> {
+        Ok(None)
+    }
 
     /// What would keep a backup from working; empty if nothing would. Quick, whatever there is to back up.
     fn troubles(&self, world: &World<'_>) -> Vec<Trouble>;
@@ -75,6 +100,7 @@ pub fn service(kind: &Kind) -> &dyn Service {
     match kind {
         Kind::Command(command) => command,
         Kind::Directory(directory) => directory,
+        Kind::DockerVolume(volumes) => volumes,
         Kind::Postgres(postgres) => postgres,
         Kind::Sqlite(sqlite) => sqlite,
     }
@@ -89,6 +115,11 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Lets go of what is held, if anything is.
+pub fn release(held: &mut Option<Box<dyn Held>>) -> Result<(), String> {
+    held.as_mut().map_or(Ok(()), |held| held.release())
 }
 
 /// Fetches a secret, if one is configured.

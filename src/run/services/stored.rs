@@ -10,10 +10,11 @@ use crate::format::listing::Node;
 use crate::format::record::Record;
 use crate::ops::browse::{self, Depth};
 use crate::ops::cat::cat;
-use crate::ops::restore::{self, Options};
+use crate::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify};
 use crate::progress::Observer;
 use crate::repo::Repository;
 use crate::repo::listing::find;
+use crate::run::World;
 use crate::run::services::with_causes;
 
 /// A snapshot that is to be put back.
@@ -68,8 +69,34 @@ impl Stored<'_> {
         child::feed(command, |stdin| self.write(path, stdin).map(drop))
     }
 
+    /// Makes a folder what is at a path. Folders of larder's own are never touched.
+    pub fn fill(
+        &self,
+        path: &[u8],
+        target: &Path,
+        extra: Extra,
+        exclude: &[String],
+        world: &World<'_>,
+    ) -> Result<(), String> {
+        let real = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+        if let Some(own) = world.own.iter().find(|own| real.starts_with(own)) {
+            return Err(format!("{} lies in {}, which is larder's own", target.display(), own.display()));
+        }
+        let options = Options {
+            existing: Existing::Changed,
+            extra: if world.own.iter().any(|own| own.starts_with(&real)) { Extra::Leave } else { extra },
+            owners: Owners::AsStored,
+            verify: Verify::No,
+            mode: Mode::Write,
+            include: Vec::new(),
+            exclude: exclude.to_vec(),
+            threads: self.threads,
+        };
+        self.restore(path, target, &options)
+    }
+
     /// Puts what is at a path into a folder. Anything that is not put there as it should be is an error.
-    pub fn restore(&self, path: &[u8], target: &Path, options: &Options) -> Result<(), String> {
+    fn restore(&self, path: &[u8], target: &Path, options: &Options) -> Result<(), String> {
         let report = restore::run(self.repo, &self.record.root, path, target, options, self.observer)
             .map_err(|error| with_causes(&error))?;
         match report.problems.first() {

@@ -2,5 +2,7 @@
 //!
 //! Each server is started by the test itself, in a folder of its own, and ends with it.
 
+mod docker_volume;
 mod entries;
 mod postgres;
+mod postgres_container;

@@ -18,7 +18,7 @@ pub struct Server {
 }
 
 /// The newest installed version; `scripts/test` installs one.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is not installed: run scripts/test");
     let mut folders: Vec<PathBuf> = versions.map(|entry| entry.unwrap().path().join("bin")).collect();
     folders.retain(|folder| folder.join("initdb").exists());
