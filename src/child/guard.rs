@@ -53,7 +53,7 @@ impl Guard {
         let stdin =
             shared.map_err(|error| format!("cannot share a pipe: {error}"))?.map_or_else(Stdio::null, Stdio::from);
         command.stdin(stdin).process_group(0);
-        Heard::start(command)?.to_its_end(limit)
+        Heard::start(command)?.wait_to_the_end(limit)
     }
 
     /// Runs it now, to its end, but no longer than the limit.

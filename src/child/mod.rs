@@ -112,7 +112,7 @@ pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     // If larder is killed, it and all it started are ended.
     let words = ["-s", "TERM", "--", &format!("-{}", heard.child.id())].map(str::to_owned);
     let leash = Guard::new("kill", &words, &[]);
-    let ended = heard.to_its_end(limit);
+    let ended = heard.wait_to_the_end(limit);
     if let Ok(leash) = leash {
         leash.disarm();
     }
@@ -158,7 +158,7 @@ impl Heard {
     }
 
     /// Waits for the end of a child that leads a process group, but no longer than the limit.
-    fn to_its_end(mut self, limit: Duration) -> Result<(), String> {
+    fn wait_to_the_end(mut self, limit: Duration) -> Result<(), String> {
         let Self { child, name, tail } = &mut self;
         match wait(child, limit) {
             Ok(Some(status)) if status.success() => Ok(()),

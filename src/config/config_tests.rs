@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::sources::Kind;
+use crate::config::sources::docker_volume::{Which, WhileRunning};
 use crate::ops::verify::Form;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
@@ -25,7 +26,7 @@ const LEAST: &str = "[repository]\npath = \"/r\"\n[source.files]\nkind = \"direc
 fn the_example_has_no_mistake_and_means_what_it_says() {
     let config = read_with(EXAMPLE, &[]);
     let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
-    assert_eq!(names, ["app", "files", "flows", "settings"]);
+    assert_eq!(names, ["app", "files", "flows", "settings", "volumes"]);
     let policy = config.retention.unwrap();
     assert_eq!((policy.last, policy.daily, policy.weekly, policy.monthly, policy.yearly), (0, 7, 4, 12, 0));
     assert_eq!(config.hooks.limit, Duration::from_secs(300));
@@ -35,6 +36,34 @@ fn the_example_has_no_mistake_and_means_what_it_says() {
     let Some(Unlock::Password(SecretFrom::File(path))) = config.repository.unlock else { panic!() };
     assert_eq!(path, PathBuf::from("/run/secrets/larder"));
     assert!(config.sources.iter().all(|source| source.timetable == config.timetable));
+}
+
+#[test]
+fn volumes_are_named_or_have_a_label() {
+    let volumes = |keys: &str| format!("{LEAST}[source.data]\nkind = \"docker_volume\"\n{keys}\n");
+    let which = |keys: &str| match &read_with(&volumes(keys), &[]).sources[0].kind {
+        Kind::DockerVolume(volumes) => (volumes.which.clone(), volumes.while_running),
+        other => panic!("{other:?}"),
+    };
+    let named = |names: &[&str]| Which::Named(names.iter().map(|&name| name.to_owned()).collect());
+    assert_eq!(which("volume = \"data\""), (named(&["data"]), WhileRunning::Leave));
+    assert_eq!(
+        which("volumes = [\"a1\", \"b2\"]\nwhile_running = \"stop\""),
+        (named(&["a1", "b2"]), WhileRunning::Stop)
+    );
+    assert_eq!(which("label = \"a=b\"").0, Which::Labelled("a=b".to_owned()));
+    for (keys, mistake) in [
+        ("", "source.data.volume: is missing: give volume, volumes or label"),
+        ("volume = \"data\"\nlabel = \"a\"", "source.data.volume: is one too many"),
+        ("volume = \"--all\"", "source.data.volume: \"--all\" cannot be the name of a volume"),
+        ("volumes = [\"../etc\"]", "source.data.volumes: \"../etc\" cannot be"),
+        ("volumes = []", "source.data.volumes: names no volume"),
+        ("label = \"\"", "source.data.label: must be"),
+        ("volume = \"data\"\nwhile_running = \"halt\"", "\"halt\" is none of leave, pause, stop"),
+    ] {
+        let said = said(&volumes(keys), &[]);
+        assert!(said.contains(mistake) && said.lines().count() == 1, "{keys}: {said}");
+    }
 }
 
 #[test]
