@@ -4,7 +4,6 @@
 //! is touched. They are stopped the newest first, and started the other way round.
 //! Left out on purpose: whether what runs in them is well, which only a probe can tell.
 
-use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -43,9 +42,7 @@ impl Standstill {
                 gone.name()
             ));
         }
-        let mut known = BTreeSet::new();
-        let names = containers.iter().map(|container| container.name().to_owned());
-        let names = names.filter(|name| known.insert(name.clone())).collect();
+        let names = containers.iter().map(|container| container.name().to_owned()).collect();
         let mut standstill = Self { how, names, guard: None };
         standstill.again()?;
         Ok(standstill)
