@@ -4,6 +4,7 @@
 //! what cannot be had is a [`Problem`] with its path, never silence and never the end of the run.
 //! Left out on purpose: repositories. A source never sees one.
 
+pub mod client;
 pub mod command;
 pub mod directory;
 pub mod exclude;

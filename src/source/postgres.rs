@@ -4,12 +4,12 @@
 //! tablespaces, streamed, nothing staged; each dump is consistent in itself.
 //! Left out on purpose: a client of our own. The server's tools know its catalogues, we never shall.
 
-use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use zeroize::Zeroizing;
 
 use crate::source::Error;
+use crate::source::client::{Client, lines_of};
 use crate::source::command::{Entries, Output};
 
 /// The name of the file with roles and tablespaces.
@@ -67,7 +67,7 @@ impl Server {
     /// The lines that a query answers.
     pub fn ask(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
         let output = self.output("", "psql", words(&["-At", "-c", query]), &["--dbname", &quoted(database)]);
-        printed(output.command())
+        lines_of(output.command())
     }
 
     /// A psql that runs what it is given on its standard input, up to the first error; `:"name"` and `:'name'` in it
@@ -83,7 +83,7 @@ impl Server {
     /// What makes a database as a whole what it is: its settings, rights and remark, as SQL.
     pub fn properties(&self, database: &str) -> Result<String, String> {
         let words = ["--create", "--schema-only", "--exclude-schema=*", "--no-password"].map(str::to_owned);
-        let lines = printed(self.output("", "pg_dump", words.into(), &["--dbname", &quoted(database)]).command())?;
+        let lines = lines_of(self.output("", "pg_dump", words.into(), &["--dbname", &quoted(database)]).command())?;
         let wanted = |line: &&String| {
             let granted = line.starts_with("GRANT ") || line.starts_with("REVOKE ");
             line.starts_with("ALTER DATABASE ")
@@ -98,7 +98,7 @@ impl Server {
     pub fn client_version(&self, program: &str) -> Result<u32, String> {
         // Without host, port and user: no connection is made.
         let alone = Self { host: None, port: None, user: None, password: None, container: self.container.clone() };
-        let lines = printed(alone.output("", program, vec!["--version".to_owned()], &[]).command())?;
+        let lines = lines_of(alone.output("", program, vec!["--version".to_owned()], &[]).command())?;
         let version = lines.first().and_then(|line| line.split_whitespace().find_map(major));
         version.ok_or_else(|| format!("{program} does not tell its version"))
     }
@@ -111,27 +111,13 @@ impl Server {
 
     /// A command of the client.
     fn output(&self, name: &str, program: &str, words: Vec<String>, last: &[&str]) -> Output {
-        let mut arguments: Vec<OsString> = Vec::new();
-        if let Some(container) = &self.container {
-            // Without a value: docker takes it from its own environment, where `ps` does not show it.
-            let password = self.password.as_ref().map(|_| ["--env", "PGPASSWORD"]);
-            arguments.extend(["exec", "--interactive"].map(OsString::from));
-            arguments.extend(password.into_iter().flatten().map(OsString::from));
-            arguments.extend([container, program].map(OsString::from));
-        }
         let port = self.port.map(|port| port.to_string());
         let places = [("--host", &self.host), ("--port", &port), ("--username", &self.user)];
-        for (option, value) in
-            places.into_iter().filter_map(|(option, value)| value.as_ref().map(|value| (option, value)))
-        {
-            arguments.extend([option, value].map(OsString::from));
-        }
-        arguments.extend(words.into_iter().map(OsString::from));
-        arguments.extend(last.iter().map(OsString::from));
-        let program = if self.container.is_some() { "docker" } else { program };
-        let variables = self.password.iter().map(|password| ("PGPASSWORD".to_owned(), password.clone())).collect();
-        let (name, program) = (name.as_bytes().to_vec(), program.into());
-        Output { name, program, arguments, variables, entries: Entries::None }
+        let places = places.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value.clone()?]));
+        let last = last.iter().map(|&word| word.to_owned());
+        let words = places.flatten().chain(words).chain(last).collect();
+        let secret = self.password.as_ref().map(|password| ("PGPASSWORD", password.clone()));
+        Client { container: self.container.clone(), secret }.output(name, program, words)
     }
 }
 
@@ -143,16 +129,6 @@ fn words(more: &[&str]) -> Vec<String> {
 /// The number that a version begins with.
 fn major(version: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// The lines that a command prints; what it complains of, if it fails.
-fn printed(mut command: Command) -> Result<Vec<String>, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let told = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot start {name}: {error}"))?;
-    if !told.status.success() {
-        return Err(format!("{name} failed: {}", String::from_utf8_lossy(&told.stderr).trim()));
-    }
-    Ok(String::from_utf8_lossy(&told.stdout).lines().map(str::to_owned).collect())
 }
 
 /// A database's name as a connection string, in which nothing in the name can mean anything else.

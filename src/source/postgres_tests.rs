@@ -23,7 +23,7 @@ fn the_password_is_never_among_the_arguments() {
     let (program, words) = words(&server(Some("shop-db")), "shop");
     assert_eq!(
         (program.as_str(), words.as_str()),
-        ("docker", &*format!("exec --env PGPASSWORD shop-db pg_dump {expected}"))
+        ("docker", &*format!("exec --interactive --env PGPASSWORD shop-db pg_dump {expected}"))
     );
 }
 

@@ -1,0 +1,59 @@
+//! The programs of a service's client, which run here or in a container.
+//!
+//! Promise: a secret is handed over in the environment, never as an argument, which `ps` would show.
+//! Left out on purpose: which programs there are, and what their arguments mean.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use crate::source::command::{Entries, Output};
+
+/// Where the programs run, and what they log in with.
+#[derive(Clone, Default)]
+pub struct Client {
+    /// The container that they run in.
+    pub container: Option<String>,
+    /// The variable that they take the password from, and the password.
+    pub secret: Option<(&'static str, Zeroizing<String>)>,
+}
+
+impl Client {
+    /// A program with its arguments, whose output is to be stored under a name.
+    pub fn output(&self, name: &str, program: &str, words: Vec<String>) -> Output {
+        let mut arguments: Vec<OsString> = Vec::new();
+        if let Some(container) = &self.container {
+            arguments.extend(["exec", "--interactive"].map(OsString::from));
+            // Without a value: docker takes it from its own environment.
+            let variable = self.secret.as_ref().map(|(variable, _)| ["--env", variable]);
+            arguments.extend(variable.into_iter().flatten().map(OsString::from));
+            arguments.extend([container, program].map(OsString::from));
+        }
+        arguments.extend(words.into_iter().map(OsString::from));
+        let program = if self.container.is_some() { "docker" } else { program };
+        let variables = self.secret.iter().map(|(variable, secret)| ((*variable).to_owned(), secret.clone())).collect();
+        let (name, program) = (name.as_bytes().to_vec(), program.into());
+        Output { name, program, arguments, variables, entries: Entries::None }
+    }
+
+    /// A program with its arguments.
+    pub fn command(&self, program: &str, words: Vec<String>) -> Command {
+        self.output("", program, words).command()
+    }
+
+    /// The lines that a program prints; what it complains of, if it fails.
+    pub fn lines(&self, program: &str, words: Vec<String>) -> Result<Vec<String>, String> {
+        lines_of(self.command(program, words))
+    }
+}
+
+/// The lines that a command prints; what it complains of, if it fails.
+pub fn lines_of(mut command: Command) -> Result<Vec<String>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let told = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot start {name}: {error}"))?;
+    if !told.status.success() {
+        return Err(format!("{name} failed: {}", String::from_utf8_lossy(&told.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&told.stdout).lines().map(str::to_owned).collect())
+}
