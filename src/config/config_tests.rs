@@ -26,12 +26,13 @@ const LEAST: &str = "[repository]\npath = \"/r\"\n[source.files]\nkind = \"direc
 fn the_example_has_no_mistake_and_means_what_it_says() {
     let config = read_with(EXAMPLE, &[]);
     let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
-    assert_eq!(names, ["app", "files", "flows", "settings", "volumes"]);
+    assert_eq!(names, ["app", "cache", "files", "flows", "settings", "shop", "volumes"]);
     let policy = config.retention.unwrap();
     assert_eq!((policy.last, policy.daily, policy.weekly, policy.monthly, policy.yearly), (0, 7, 4, 12, 0));
     assert_eq!(config.hooks.limit, Duration::from_secs(300));
-    assert_eq!(config.sources[3].min_bytes, 4096);
-    let Kind::Command(command) = &config.sources[2].kind else { panic!() };
+    let named = |name: &str| config.sources.iter().find(|source| source.name == name).unwrap();
+    assert_eq!(named("settings").min_bytes, 4096);
+    let Kind::Command(command) = &named("flows").kind else { panic!() };
     assert_eq!((command.file.as_str(), command.form), ("workflows.json", Form::Json));
     let Some(Unlock::Password(SecretFrom::File(path))) = config.repository.unlock else { panic!() };
     assert_eq!(path, PathBuf::from("/run/secrets/larder"));

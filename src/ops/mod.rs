@@ -9,6 +9,7 @@ pub mod diff;
 pub mod entries;
 pub mod forget;
 pub mod prune;
+mod rdb;
 pub mod rescue;
 pub mod restore;
 pub mod retention;

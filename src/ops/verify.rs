@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::format::record::ListingRoot;
 use crate::ops::cat::{self, cat};
+use crate::ops::rdb::Rdb;
 use crate::repo::Repository;
 use crate::sqlite::online;
 
@@ -29,6 +30,8 @@ pub enum Form {
     Any,
     /// One JSON document.
     Json,
+    /// A dump of a Redis server.
+    Rdb,
     /// A dump with the line that ends it.
     Sql,
     /// An SQLite database.
@@ -53,6 +56,11 @@ pub enum Flaw {
 pub fn verify(repo: &Repository, root: &ListingRoot, path: &[u8], form: Form, threads: usize) -> Result<(), Flaw> {
     match form {
         Form::Any => cat(repo, root, path, &mut io::sink(), threads).map(drop).map_err(Flaw::from),
+        Form::Rdb => {
+            let mut rdb = Rdb::new();
+            cat(repo, root, path, &mut rdb, threads)?;
+            rdb.flaw().map_or(Ok(()), |flaw| Err(Flaw::Form(flaw.to_owned())))
+        }
         Form::Sql => {
             let mut tail = Tail::default();
             cat(repo, root, path, &mut tail, threads)?;

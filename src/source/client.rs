@@ -10,6 +10,29 @@ use zeroize::Zeroizing;
 
 use crate::source::command::{Entries, Output};
 
+/// Where a server is, and who asks.
+#[derive(Clone, Default)]
+pub struct Place {
+    /// Host.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// The server's socket.
+    pub socket: Option<String>,
+    /// User.
+    pub user: Option<String>,
+}
+
+impl Place {
+    /// These options with their values, for whatever is known.
+    pub fn words(&self, [host, port, socket, user]: [&str; 4]) -> Vec<String> {
+        let number = self.port.map(|port| port.to_string());
+        let places = [(host, &self.host), (port, &number), (socket, &self.socket), (user, &self.user)];
+        let known = places.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value.clone()?]));
+        known.flatten().collect()
+    }
+}
+
 /// Where the programs run, and what they log in with.
 #[derive(Clone, Default)]
 pub struct Client {

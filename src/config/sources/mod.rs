@@ -3,7 +3,9 @@
 pub mod command;
 pub mod directory;
 pub mod docker_volume;
+pub mod mariadb;
 pub mod postgres;
+pub mod redis;
 pub mod sqlite;
 
 use crate::config::hooks::Hooks;
@@ -40,8 +42,12 @@ pub enum Kind {
     Directory(directory::Directory),
     /// Volumes of a Docker engine.
     DockerVolume(docker_volume::DockerVolume),
+    /// Databases of a MariaDB server.
+    Mariadb(mariadb::Mariadb),
     /// Databases of a PostgreSQL server.
     Postgres(postgres::Postgres),
+    /// What a Redis server holds.
+    Redis(redis::Redis),
     /// An SQLite database, which may be in use.
     Sqlite(sqlite::Sqlite),
 }
@@ -54,7 +60,9 @@ const KINDS: &[(&str, Reader)] = &[
     ("command", command::read),
     ("directory", directory::read),
     ("docker_volume", docker_volume::read),
+    ("mariadb", mariadb::read),
     ("postgres", postgres::read),
+    ("redis", redis::read),
     ("sqlite", sqlite::read),
 ];
 

@@ -6,7 +6,9 @@
 mod command;
 mod directory;
 mod docker_volume;
+mod mariadb;
 mod postgres;
+mod redis;
 mod sqlite;
 mod stored;
 
@@ -101,7 +103,9 @@ pub fn service(kind: &Kind) -> &dyn Service {
         Kind::Command(command) => command,
         Kind::Directory(directory) => directory,
         Kind::DockerVolume(volumes) => volumes,
+        Kind::Mariadb(mariadb) => mariadb,
         Kind::Postgres(postgres) => postgres,
+        Kind::Redis(redis) => redis,
         Kind::Sqlite(sqlite) => sqlite,
     }
 }

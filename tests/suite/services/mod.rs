@@ -4,5 +4,7 @@
 
 mod docker_volume;
 mod entries;
+mod mariadb;
 mod postgres;
 mod postgres_container;
+mod redis;

@@ -1,0 +1,461 @@
+//! A real MariaDB: backed up while it is written to, put back, compared row by row.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::binary::{Done, Larder};
+
+const PASSWORD: &str = "it's \"secret\\";
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A server of its own, on a socket and on a free port.
+struct Server {
+    folder: TempDir,
+    port: u16,
+    running: Child,
+}
+
+impl Server {
+    fn start() -> Self {
+        // Short: the path of a socket may have 107 bytes.
+        let folder = tempfile::Builder::new().prefix("my").tempdir_in("/tmp").unwrap();
+        let user = uzers::get_user_by_name("mysql").expect("MariaDB is not installed: run scripts/test");
+        chown(folder.path(), Some(user.uid()), Some(user.primary_group_id())).unwrap();
+        let data = format!("--datadir={}", folder.path().join("data").display());
+        // Its own: a server that starts clears up in the folder for temporary files, others' too.
+        let temporary = format!("--tmpdir={}", folder.path().display());
+        let made = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--user=mysql", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .args([&data, &temporary, "--innodb-log-file-size=8M", "--innodb-flush-method=nosync"])
+            .output()
+            .expect("MariaDB is not installed: run scripts/test");
+        assert!(made.status.success(), "{made:?}");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let running = Command::new("mariadbd")
+            .args([
+                "--no-defaults",
+                "--user=mysql",
+                "--bind-address=127.0.0.1",
+                "--event-scheduler=ON",
+                &data,
+                &temporary,
+            ])
+            .args(["--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=64M"])
+            .args([format!("--port={port}"), format!("--socket={}", file("s")), format!("--pid-file={}", file("pid"))])
+            .args([format!("--log-error={}", file("log"))])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Self { folder, port, running };
+        while !server.as_user("root", "", "").args(["-e", ""]).output().unwrap().status.success() {
+            let ended = server.running.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {}", fs::read_to_string(server.path("log")).unwrap_or_default());
+            thread::sleep(PAUSE);
+        }
+        let account = "CREATE USER app@localhost IDENTIFIED BY 'it''s \"secret\\\\'; \
+            GRANT ALL ON *.* TO app@localhost WITH GRANT OPTION";
+        let made = server.as_user("root", "", "").args(["-e", account]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        server
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn as_user(&self, user: &str, password: &str, database: &str) -> Command {
+        let mut command = Command::new("mariadb");
+        command.args(["--no-defaults", "--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4"]);
+        command.arg(format!("--socket={}", self.path("s").display())).arg(format!("--user={user}"));
+        command.arg(format!("--database={database}")).env("MYSQL_PWD", password);
+        command
+    }
+
+    /// Runs SQL, and says what comes of it.
+    fn sql(&self, database: &str, sql: &str) -> String {
+        let output = self.client(database).args(["-e", sql]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn client(&self, database: &str) -> Command {
+        self.as_user("app", PASSWORD, database)
+    }
+
+    fn databases(&self) -> Vec<String> {
+        let own = ["information_schema", "mysql", "performance_schema", "sys"];
+        let all = self.sql("", "SHOW DATABASES");
+        all.lines().filter(|name| !own.contains(name)).map(str::to_owned).collect()
+    }
+
+    /// Waits until a query answers anything but nothing or 0.
+    fn until(&self, query: &str) {
+        while matches!(self.sql("", query).trim(), "" | "0") {
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _may_have_ended = self.running.kill();
+        let _nothing_to_learn = self.running.wait();
+    }
+}
+
+/// A configuration with the server as a source, and another that must not suffer with it.
+fn configure(larder: &Larder, server: &Server, more: &str) {
+    fs::write(larder.path("secret"), format!("{PASSWORD}\n")).unwrap();
+    let (socket, secret) = (server.path("s").display().to_string(), larder.path("secret").display().to_string());
+    let text = format!(
+        "[repository]\npath = \"{}\"\n[source.db]\nkind = \"mariadb\"\nsocket = \"{socket}\"\nuser = \"app\"\n\
+         password_file = \"{secret}\"\n{more}\n[source.other]\nkind = \"command\"\ncommand = \"echo fine\"\nfile = \"x\"\n",
+        larder.path("repository").display()
+    );
+    fs::write(larder.path("larder.toml"), text).unwrap();
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn run(larder: &Larder) -> Done {
+    larder.run(&["run", "--json", "--config", text(&larder.path("larder.toml"))])
+}
+
+fn into(larder: &Larder, more: &[&str]) -> Done {
+    let configuration = larder.path("larder.toml");
+    let common = ["restore", "db@latest", "--into", "db", "--yes", "--config", text(&configuration)];
+    larder.run(&[&common, more].concat())
+}
+
+fn doctor(larder: &Larder) -> Done {
+    larder.run(&["doctor", "db", "--config", text(&larder.path("larder.toml"))])
+}
+
+/// Runs it all; the server's source must fail and leave no snapshot, the other must not. Says why it failed.
+fn fails(larder: &Larder) -> String {
+    let ended = run(larder);
+    let sources = ended.json()["sources"].clone();
+    let error = sources[0]["errors"][0].as_str().unwrap_or_default().to_owned();
+    assert_eq!((ended.code, sources[0]["snapshot"].is_null()), (Some(1), true), "{ended:?}");
+    assert!(sources[1]["snapshot"].is_string() && !ended.out.contains(PASSWORD), "{ended:?}");
+    assert!(larder.ok(&["snapshots", "--source", "db", "--json"]).json().as_array().unwrap().is_empty());
+    error
+}
+
+const SHOP: &str = "my `shöp";
+
+/// A database with one of everything, whose character set was changed after its trigger and its routines were made.
+fn open_shop(server: &Server) {
+    server.sql("", "CREATE DATABASE `my ``shöp` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; CREATE DATABASE stock");
+    let script = "\
+        CREATE TABLE items (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(80), data LONGBLOB,
+            n INT DEFAULT 3, twice INT AS (n * 2) STORED) CHARACTER SET utf8mb4;
+        INSERT INTO items (name, data) SELECT CONCAT('item 😀 \\'', seq), UNHEX(SHA2(seq, 256)) FROM seq_1_to_5000;
+        INSERT INTO items (name, data, n) VALUES (NULL, REPEAT('\\0\\'\\\\\\n', 100000), NULL);
+        CREATE TABLE parts (id INT PRIMARY KEY, item INT, FOREIGN KEY (item) REFERENCES items (id) ON DELETE CASCADE);
+        INSERT INTO parts SELECT id, id FROM items WHERE id <= 50;
+        CREATE TABLE money (id INT PRIMARY KEY, amount INT); INSERT INTO money SELECT seq, 100 FROM seq_1_to_100;
+        CREATE VIEW a_view AS SELECT id, name FROM items WHERE id < 10;
+        CREATE SEQUENCE numbers START 7;
+        CREATE TRIGGER mark BEFORE INSERT ON items FOR EACH ROW SET NEW.name = CONCAT(NEW.name, '!');
+        CREATE FUNCTION five() RETURNS INT DETERMINISTIC RETURN 5;
+        CREATE EVENT tidy ON SCHEDULE EVERY 1 DAY DO DELETE FROM parts WHERE id < 0;
+        ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_swedish_ci";
+    server.sql(SHOP, script);
+    server.sql("stock", "CREATE TABLE boxes (id INT PRIMARY KEY); INSERT INTO boxes VALUES (1), (2), (3)");
+}
+
+/// All there is in it, as a text to compare.
+fn shop(server: &Server) -> String {
+    let rows = server.sql(
+        SHOP,
+        "CHECKSUM TABLE items, parts EXTENDED; SELECT COUNT(*), SUM(id), SUM(twice), SUM(CRC32(name)), SUM(CRC32(data)) \
+         FROM items; SELECT * FROM a_view; SELECT five(); SELECT SUM(amount) FROM money",
+    );
+    let code = "SHOW CREATE DATABASE `my ``shöp`; SHOW CREATE TABLE items; SHOW CREATE TABLE parts; SHOW CREATE VIEW a_view; \
+        SHOW CREATE FUNCTION five; SHOW CREATE EVENT tidy; SELECT trigger_name, action_statement, definer, database_collation \
+        FROM information_schema.triggers WHERE trigger_schema = DATABASE(); SELECT NEXTVAL(numbers) > 6";
+    rows + &server.sql(SHOP, code)
+}
+
+#[test]
+fn databases_come_back_row_by_row_after_a_backup_under_load() {
+    let (server, larder) = (Server::start(), Larder::new());
+    open_shop(&server);
+    configure(&larder, &server, "users = true");
+    let stored = shop(&server);
+    // Written to meanwhile, in transactions that keep the sum as it is.
+    let script = larder.path("script");
+    let move_some = "BEGIN; UPDATE money SET amount = amount - 1 WHERE id = 1; DO SLEEP(0.002);
+        UPDATE money SET amount = amount + 1 WHERE id = 2; COMMIT;\n";
+    fs::write(&script, move_some.repeat(20_000)).unwrap();
+    let mut writing = server.client(SHOP).stdin(fs::File::open(&script).unwrap()).spawn().unwrap();
+    server.until("SELECT amount < 100 FROM `my ``shöp`.money WHERE id = 1");
+    let ended = run(&larder);
+    let wrote = writing.try_wait().unwrap();
+    writing.kill().unwrap();
+    writing.wait().unwrap();
+    let report = &ended.json()["sources"][0];
+    assert_eq!((ended.code, report["verified"].as_bool(), report["files"].as_u64()), (Some(0), Some(true), Some(6)));
+    assert!(wrote.is_none(), "the backup took longer than the writer");
+    let users = larder.ok(&["cat", "db@latest:_users.sql"]).out;
+    assert!(users.contains("CREATE USER IF NOT EXISTS `app`@`localhost` IDENTIFIED BY PASSWORD"), "{users}");
+    let entries = larder.ok(&["ls", "--entries", "db@latest:stock.sql"]).out;
+    assert!(entries.lines().any(|line| line == "boxes"), "{entries}");
+    // One is lost, one changed, with something that no dump knows.
+    server.sql("", "DROP DATABASE `my ``shöp`");
+    server.sql("stock", "DELETE FROM boxes WHERE id > 1; CREATE TABLE later (id INT)");
+    let done = into(&larder, &[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(shop(&server), stored);
+    assert_eq!(server.sql("stock", "SHOW TABLES; SELECT * FROM boxes"), "boxes\n1\n2\n3\n");
+    assert_eq!(server.databases(), [SHOP, "stock"]);
+    // The trigger fires, keys count on, and the foreign key holds.
+    server.sql(SHOP, "INSERT INTO items (name) VALUES ('new'); DELETE FROM items WHERE id = 1");
+    let after = "SELECT name FROM items ORDER BY id DESC LIMIT 1; SELECT COUNT(*) FROM parts";
+    assert_eq!(server.sql(SHOP, after), "new!\n49\n");
+    // Unchanged, it is the same dump, and nothing new is stored of it.
+    assert_eq!(run(&larder).code, Some(0));
+    let first = run(&larder).json()["sources"][0]["snapshot"].as_str().unwrap().to_owned();
+    let second = run(&larder).json()["sources"][0]["snapshot"].as_str().unwrap().to_owned();
+    let dumps = [first, second].map(|id| larder.ok(&["cat", &format!("{id}:stock.sql")]).out);
+    assert_eq!(dumps[0], dumps[1]);
+}
+
+#[test]
+fn what_cannot_be_loaded_leaves_the_database_as_it_is() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items (id INT, name TEXT); INSERT INTO items VALUES (1, 'one')");
+    configure(&larder, &server, "database = \"shop\"");
+    let dump = larder.path("dump");
+    fs::create_dir(&dump).unwrap();
+    fs::write(dump.join("_databases.sql"), "").unwrap();
+    let secret = "INSERT INTO items VALUES ('private', 2)";
+    fs::write(dump.join("shop.sql"), format!("CREATE TABLE items (id INT);\n{secret};\n")).unwrap();
+    larder.ok(&["backup", text(&dump), "--source", "db"]);
+    for more in [&["--no-safety-snapshot"][..], &[]] {
+        let done = into(&larder, more);
+        assert!(done.code == Some(1) && done.err.contains("Column count doesn't match"), "{done:?}");
+        assert!(done.err.contains("nothing was changed") && !done.err.contains("private"), "{done:?}");
+        assert_eq!(server.sql("shop", "SELECT * FROM items"), "1\tone\n");
+        assert_eq!(server.databases(), ["shop"]);
+    }
+    // A lost database is made, as it was.
+    server.sql("shop", "INSERT INTO items VALUES (2, 'two'); ALTER DATABASE CHARACTER SET latin2");
+    assert_eq!(run(&larder).code, Some(0));
+    server.sql("", "DROP DATABASE shop");
+    let done = into(&larder, &[]);
+    assert!(done.code == Some(1) && done.err.contains("--no-safety-snapshot"), "{done:?}");
+    let done = into(&larder, &["--no-safety-snapshot"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(server.sql("shop", "SELECT @@character_set_database; SELECT * FROM items"), "latin2\n1\tone\n2\ttwo\n");
+}
+
+/// It could be made in the try and not in the place of the old one: a program has it open and does not let go.
+#[test]
+fn a_database_that_cannot_be_dropped_stays() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop; CREATE DATABASE stock");
+    server.sql("shop", "CREATE TABLE items (id INT); INSERT INTO items VALUES (1)");
+    configure(&larder, &server, "database = \"shop\"");
+    let configuration = fs::read_to_string(larder.path("larder.toml")).unwrap();
+    fs::write(larder.path("larder.toml"), configuration.replace("\"app\"", "\"keeper\"")).unwrap();
+    // May do all but drop it.
+    server.sql(
+        "",
+        "CREATE USER keeper@localhost IDENTIFIED BY 'it''s \"secret\\\\'; GRANT ALL ON `shop\\_larder\\_new`.* TO \
+         keeper@localhost; GRANT SELECT, INSERT, CREATE, ALTER, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT, EXECUTE ON shop.* TO \
+         keeper@localhost",
+    );
+    assert_eq!(run(&larder).code, Some(0));
+    server.sql("shop", "INSERT INTO items VALUES (2)");
+    let done = into(&larder, &[]);
+    assert!(done.code == Some(1) && done.err.contains("Access denied"), "{done:?}");
+    assert_eq!(server.sql("shop", "SELECT * FROM items"), "1\n2\n");
+    assert_eq!(server.databases(), ["shop", "stock"]);
+    server.sql("", "GRANT ALL ON shop.* TO keeper@localhost");
+    let done = into(&larder, &["--no-safety-snapshot"]);
+    assert_eq!((done.code, server.sql("shop", "SELECT * FROM items").as_str()), (Some(0), "1\n"), "{done:?}");
+    assert_eq!(
+        larder.ok(&["snapshots", "--source", "db.before-restore", "--json"]).json().as_array().unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn a_server_that_does_not_do_what_it_should_leaves_no_snapshot() {
+    let (server, larder) = (Server::start(), Larder::new());
+    let none = |more: &str, said: &str| {
+        configure(&larder, &server, more);
+        let error = fails(&larder);
+        assert!(error.contains(said), "{error}");
+    };
+    none("", "there is no database but the server's own");
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items (id INT)");
+    none("database = \"nothing\"", "Unknown database 'nothing'");
+    none("databases = [\"shop\", \"nothing\"]", "Unknown database 'nothing'");
+    none("options = [\"--no-such-option\"]", "unknown option '--no-such-option'");
+    // Triggers and routines that a user cannot see are missing in a dump without a word.
+    server.sql(
+        "",
+        "CREATE USER reader@localhost IDENTIFIED BY 'it''s \"secret\\\\'; \
+         GRANT SELECT, SHOW VIEW, LOCK TABLES, EVENT ON shop.* TO reader@localhost",
+    );
+    configure(&larder, &server, "options = [\"--skip-routines\"]");
+    let as_reader = fs::read_to_string(larder.path("larder.toml")).unwrap().replace("\"app\"", "\"reader\"");
+    fs::write(larder.path("larder.toml"), &as_reader).unwrap();
+    let error = fails(&larder);
+    assert!(error.contains("may not see whether the database shop has triggers\nGRANT TRIGGER ON `shop`.*"), "{error}");
+    server.sql("", "GRANT TRIGGER ON shop.* TO reader@localhost");
+    fs::write(larder.path("larder.toml"), as_reader.replace("--skip-routines", "--quick")).unwrap();
+    let error = fails(&larder);
+    assert!(error.contains("may not see whether the database shop has routines"), "{error}");
+    let seen = doctor(&larder);
+    assert!(seen.code == Some(1) && seen.out.contains("hint: GRANT EXECUTE ON `shop`.*"), "{seen:?}");
+    fs::write(larder.path("larder.toml"), as_reader).unwrap();
+    assert_eq!((doctor(&larder).code, run(&larder).code), (Some(0), Some(0)));
+    // Stored, but half a dump.
+    configure(&larder, &server, "options = [\"--skip-comments\"]");
+    let ended = run(&larder);
+    assert!(ended.code == Some(1) && ended.out.contains("shop.sql is no whole dump"), "{ended:?}");
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_of_a_dump_leaves_no_snapshot() {
+    let (mut server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE a (t TEXT); INSERT INTO a SELECT REPEAT('x', 1000) FROM seq_1_to_20000");
+    server.sql("shop", "CREATE TABLE z (id INT)");
+    configure(&larder, &server, "database = \"shop\"");
+    // Held, so that the dump is under way for as long as this needs: everything before this table is through.
+    let mut holder = server.client("shop");
+    let mut holding = holder.args(["-e", "LOCK TABLES z WRITE; DO SLEEP(600)"]).stderr(Stdio::null()).spawn().unwrap();
+    let state = |like: &str| {
+        format!(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'shop' AND {like} AND id <> CONNECTION_ID()"
+        )
+    };
+    server.until(&state("info LIKE 'DO SLEEP%'"));
+    let error = thread::scope(|scope| {
+        let running = scope.spawn(|| fails(&larder));
+        server.until(&state("state LIKE 'Waiting for table metadata lock%'"));
+        server.running.kill().unwrap();
+        running.join().unwrap()
+    });
+    holding.wait().unwrap();
+    assert!(error.contains("mariadb-dump failed") && error.contains("z"), "{error}");
+    let seen = doctor(&larder);
+    assert!(seen.code == Some(1) && seen.out.contains("hint: check that the server runs"), "{seen:?}");
+}
+
+/// Killed in any phase: what was there is a snapshot of its own, and the next try clears up.
+#[test]
+fn a_restore_killed_at_any_moment_can_be_done_again() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items AS SELECT seq AS id, REPEAT('x', 200) AS t FROM seq_1_to_60000");
+    configure(&larder, &server, "database = \"shop\"");
+    assert_eq!(run(&larder).code, Some(0));
+    let content = "SELECT COUNT(*), SUM(id) FROM items";
+    let stored = server.sql("shop", content);
+    server.sql("shop", "DELETE FROM items WHERE id > 10");
+    let changed = server.sql("shop", content);
+    let configuration = larder.path("larder.toml");
+    let line =
+        ["restore", "db@latest", "--into", "db", "--yes", "--no-safety-snapshot", "--config", text(&configuration)];
+    assert_eq!(run(&larder).code, Some(0));
+    let small = larder.ok(&["snapshots", "--source", "db", "--json"]).json()[1]["id"].as_str().unwrap().to_owned();
+    let large = larder.ok(&["snapshots", "--source", "db", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
+    for millis in [1, 200, 400, 600, 800, 1200] {
+        let mut child = larder.spawn(&[&["restore", &large], &line[2..]].concat());
+        thread::sleep(Duration::from_millis(millis));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it had sent may still be at work.
+        server.until("SELECT COUNT(*) = 1 FROM information_schema.processlist WHERE user = 'app'");
+    }
+    for (id, content_then) in [(&small, &changed), (&large, &stored)] {
+        let done = larder.run(&[&["restore", id.as_str()], &line[2..]].concat());
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert_eq!(&server.sql("shop", content), content_then);
+        assert_eq!(server.databases(), ["shop"]);
+    }
+}
+
+#[test]
+fn doctor_knows_the_troubles_of_a_server() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop");
+    configure(&larder, &server, "database = \"no-such\"");
+    let seen = doctor(&larder);
+    assert!(seen.code == Some(1) && seen.out.contains("there is no database \"no-such\""), "{seen:?}");
+    assert!(seen.out.contains("hint: there are: shop"), "{seen:?}");
+    configure(&larder, &server, "");
+    assert_eq!(doctor(&larder).code, Some(0));
+    fs::write(larder.path("secret"), "wrong\n").unwrap();
+    let seen = doctor(&larder);
+    assert!(seen.code == Some(1) && seen.out.contains("Access denied for user 'app'"), "{seen:?}");
+    assert!(!seen.out.contains("wrong\n") && fails(&larder).contains("Access denied for user 'app'"), "{seen:?}");
+    configure(&larder, &server, "container = \"no-such\"");
+    let seen = doctor(&larder);
+    assert!(seen.code == Some(1) && seen.out.contains("with docker ps"), "{seen:?}");
+    drop(server);
+    let said = larder.run(&["config", "check", "--config", text(&larder.path("larder.toml"))]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+/// Instead of docker, something that runs what it is told here, as a container would: with nothing but what it is given.
+#[test]
+fn the_client_may_run_in_a_container() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items (id INT); INSERT INTO items VALUES (1), (2)");
+    configure(&larder, &server, "container = \"shop-db\"");
+    let stand_in = "#!/bin/sh\n[ \"$1 $2 $3 $4 $5\" = \"exec --interactive --env MYSQL_PWD shop-db\" ] || exit 9\nshift 5\n\
+        exec env -i PATH=/usr/bin:/bin MYSQL_PWD=\"$MYSQL_PWD\" \"$@\"\n";
+    fs::create_dir(larder.path("bin")).unwrap();
+    fs::write(larder.path("bin/docker"), stand_in).unwrap();
+    fs::set_permissions(larder.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", larder.path("bin").display());
+    let does = |line: &[&str]| {
+        let configuration = larder.path("larder.toml");
+        let line = [line, &["--config", text(&configuration)]].concat();
+        let output = larder.command(&line).env("PATH", &path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    does(&["doctor"]);
+    does(&["run"]);
+    server.sql("shop", "DROP TABLE items");
+    does(&["restore", "db@latest", "--into", "db", "--yes"]);
+    assert_eq!(server.sql("shop", "SELECT * FROM items"), "1\n2\n");
+}
+
+#[test]
+fn a_server_is_reached_over_the_network() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop; CREATE USER net@'127.0.0.1' IDENTIFIED BY 'it''s \"secret\\\\'");
+    server.sql("shop", "CREATE TABLE items (id INT); GRANT ALL ON shop.* TO net@'127.0.0.1'");
+    configure(&larder, &server, "database = \"shop\"");
+    let configuration = fs::read_to_string(larder.path("larder.toml")).unwrap();
+    let socket = format!("socket = \"{}\"\nuser = \"app\"", server.path("s").display());
+    let place = format!("host = \"127.0.0.1\"\nport = {}\nuser = \"net\"", server.port);
+    fs::write(larder.path("larder.toml"), configuration.replace(&socket, &place)).unwrap();
+    let ended = run(&larder);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // Whoever may not make the database to try a dump out in is told so, and changes nothing.
+    let done = into(&larder, &["--no-safety-snapshot"]);
+    assert!(done.code == Some(1) && done.err.contains("cannot make shop_larder_new"), "{done:?}");
+}
