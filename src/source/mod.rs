@@ -11,6 +11,8 @@ mod file;
 mod folder;
 pub mod names;
 pub mod postgres;
+#[cfg(feature = "services")]
+pub mod s3;
 mod sidecar;
 pub mod sqlite;
 pub mod stream;

@@ -4,6 +4,8 @@ pub mod command;
 pub mod directory;
 pub mod docker_volume;
 pub mod postgres;
+#[cfg(feature = "services")]
+pub mod s3;
 pub mod sqlite;
 
 use crate::config::hooks::Hooks;
@@ -42,6 +44,9 @@ pub enum Kind {
     DockerVolume(docker_volume::DockerVolume),
     /// Databases of a PostgreSQL server.
     Postgres(postgres::Postgres),
+    /// A bucket.
+    #[cfg(feature = "services")]
+    S3(s3::S3),
     /// An SQLite database, which may be in use.
     Sqlite(sqlite::Sqlite),
 }
@@ -55,6 +60,8 @@ const KINDS: &[(&str, Reader)] = &[
     ("directory", directory::read),
     ("docker_volume", docker_volume::read),
     ("postgres", postgres::read),
+    #[cfg(feature = "services")]
+    ("s3", s3::read),
     ("sqlite", sqlite::read),
 ];
 

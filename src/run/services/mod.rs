@@ -7,6 +7,8 @@ mod command;
 mod directory;
 mod docker_volume;
 mod postgres;
+#[cfg(feature = "services")]
+mod s3;
 mod sqlite;
 mod stored;
 
@@ -102,6 +104,8 @@ pub fn service(kind: &Kind) -> &dyn Service {
         Kind::Directory(directory) => directory,
         Kind::DockerVolume(volumes) => volumes,
         Kind::Postgres(postgres) => postgres,
+        #[cfg(feature = "services")]
+        Kind::S3(bucket) => bucket,
         Kind::Sqlite(sqlite) => sqlite,
     }
 }
