@@ -6,3 +6,4 @@ mod docker_volume;
 mod entries;
 mod postgres;
 mod postgres_container;
+mod s3;
