@@ -80,17 +80,16 @@ impl Error {
     /// The error that the body of a success holds.
     pub fn within(said: &str, bucket: &str) -> Option<Self> {
         let code = said.contains("<Error>").then(|| element(said, "Code").unwrap_or_default())?;
-        // As the server would have answered, had it known in time.
-        let status = if matches!(code.as_str(), "InternalError" | "SlowDown") { 500 } else { 200 };
         let what = format!("POST of bucket {bucket}");
-        Some(Self::Refused { what, status, code, message: element(said, "Message").unwrap_or_default() })
+        Some(Self::Refused { what, status: 200, code, message: element(said, "Message").unwrap_or_default() })
     }
 
     /// Whether it may go by itself.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Http(http::Error::Silent { .. }) | Self::Broken { .. } => true,
-            Self::Http(http::Error::Refused { status, .. }) | Self::Refused { status, .. } => passing(*status),
+            Self::Http(http::Error::Refused { status, .. }) => passing(*status),
+            Self::Refused { status, code, .. } => passing(*status) || PASSING_CODES.contains(&code.as_str()),
             _ => false,
         }
     }
@@ -147,6 +146,9 @@ const REGION_CODES: &[&str] = &[
     "AuthorizationQueryParametersError",
     "IllegalLocationConstraintException",
 ];
+
+/// Codes of what passes by itself.
+const PASSING_CODES: &[&str] = &["InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"];
 
 fn passing(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)

@@ -62,7 +62,7 @@ fn what_passes_by_itself_is_tried_again_and_what_does_not_is_not() {
     let (client, heads) = fake::client(|number, _| match number {
         0 => refusal("503 Slow Down", "SlowDown"),
         1 => page(&[("a", 1)], Some("more/+=")),
-        2 => refusal("500 Internal", "InternalError"),
+        2 => refusal("400 Bad Request", "RequestTimeout"),
         _ => page(&[("b+c%2Bd%20e", 1)], None),
     });
     assert_eq!(keys_of(&client).unwrap(), ["a", "b c+d e"]);

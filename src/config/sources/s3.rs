@@ -71,3 +71,7 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
         exclude: exclude.unwrap_or_default(),
     }))
 }
+
+#[cfg(test)]
+#[path = "s3_tests.rs"]
+mod tests;

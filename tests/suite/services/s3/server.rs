@@ -306,11 +306,12 @@ pub fn with_configuration(larder: &Larder, arguments: &[&str]) -> Done {
 pub fn cutting(gateway: &Arc<Gateway>, after: u64, then: impl Fn(&Gateway) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let (gateway, then, cut) = (gateway.clone(), Arc::new(then), Arc::new(Mutex::new(false)));
-    // It ends with the test's process; connections end with either side.
+    // It ends with the test's process, so it must not keep the gateway; connections end with either side.
+    let (address, gateway) = (gateway.address(), Arc::downgrade(gateway));
+    let (then, cut) = (Arc::new(then), Arc::new(Mutex::new(false)));
     thread::spawn(move || {
         for near in listener.incoming() {
-            let Ok(far) = TcpStream::connect(gateway.address()) else { continue };
+            let Ok(far) = TcpStream::connect(address) else { continue };
             let near = near.unwrap();
             let (mut near_in, mut far_out) = (near.try_clone().unwrap(), far.try_clone().unwrap());
             thread::spawn(move || {
@@ -318,7 +319,9 @@ pub fn cutting(gateway: &Arc<Gateway>, after: u64, then: impl Fn(&Gateway) + Sen
                 let _gone = far_out.shutdown(std::net::Shutdown::Both);
             });
             let (gateway, then, cut) = (gateway.clone(), then.clone(), cut.clone());
-            thread::spawn(move || back(far, near, after, &cut, || then(&gateway)));
+            thread::spawn(move || {
+                back(far, near, after, &cut, || gateway.upgrade().iter().for_each(|gateway| then(gateway)))
+            });
         }
     });
     endpoint
