@@ -11,6 +11,7 @@ pub mod chunking;
 pub mod crypto;
 pub mod dump;
 pub mod duration;
+pub mod http;
 pub mod progress;
 pub mod schedule;
 pub mod sqlite;
@@ -19,9 +20,9 @@ pub mod sqlite;
 pub mod format;
 
 // Layer 4: the outside world, one system per module.
-pub mod http;
 pub mod index;
 pub mod posix;
+pub mod s3;
 pub mod storage;
 
 // Layer 5: where a backup goes, what it comes from.

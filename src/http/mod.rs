@@ -11,16 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::http::{HeaderMap, Request as Parts};
+use ureq::http::Request as Parts;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use zeroize::Zeroizing;
 
-pub use ureq::http::Method;
+pub use ureq::http::{HeaderMap, Method};
 
 /// How long a connection may take to stand.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a server may be silent.
 const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+/// How many redirects are followed.
+const REDIRECTS_MAX: u32 = 10;
 /// How much of what a server says is kept for an error.
 const SAID_BYTES_MAX: u64 = 2 << 10;
 
@@ -108,12 +110,22 @@ pub enum Error {
 impl Client {
     /// A client that trusts the usual authorities, or only the certificates in a PEM file.
     pub fn new(certificates: Option<&Path>) -> Result<Self, Error> {
+        Self::following(REDIRECTS_MAX, certificates)
+    }
+
+    /// A client for which a redirect is a refusal like any other: where a request must not be made at another address.
+    pub fn that_stays(certificates: Option<&Path>) -> Result<Self, Error> {
+        Self::following(0, certificates)
+    }
+
+    fn following(redirects_max: u32, certificates: Option<&Path>) -> Result<Self, Error> {
         let roots = match certificates {
             None => RootCerts::WebPki,
             Some(path) => RootCerts::Specific(Arc::new(trusted(path)?)),
         };
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(redirects_max)
             .timeout_connect(Some(CONNECT_LIMIT))
             .timeout_per_read(Some(SILENCE_LIMIT))
             .timeout_per_write(Some(SILENCE_LIMIT))

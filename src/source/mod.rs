@@ -14,6 +14,8 @@ pub mod mariadb;
 pub mod names;
 pub mod postgres;
 pub mod redis;
+#[cfg(feature = "services")]
+pub mod s3;
 mod sidecar;
 pub mod sqlite;
 pub mod stream;

@@ -6,6 +6,8 @@ pub mod docker_volume;
 pub mod mariadb;
 pub mod postgres;
 pub mod redis;
+#[cfg(feature = "services")]
+pub mod s3;
 pub mod sqlite;
 
 use crate::config::hooks::Hooks;
@@ -48,6 +50,9 @@ pub enum Kind {
     Postgres(postgres::Postgres),
     /// What a Redis server holds.
     Redis(redis::Redis),
+    /// A bucket.
+    #[cfg(feature = "services")]
+    S3(s3::S3),
     /// An SQLite database, which may be in use.
     Sqlite(sqlite::Sqlite),
 }
@@ -63,6 +68,8 @@ const KINDS: &[(&str, Reader)] = &[
     ("mariadb", mariadb::read),
     ("postgres", postgres::read),
     ("redis", redis::read),
+    #[cfg(feature = "services")]
+    ("s3", s3::read),
     ("sqlite", sqlite::read),
 ];
 

@@ -9,6 +9,8 @@ mod docker_volume;
 mod mariadb;
 mod postgres;
 mod redis;
+#[cfg(feature = "services")]
+mod s3;
 mod sqlite;
 mod stored;
 
@@ -106,6 +108,8 @@ pub fn service(kind: &Kind) -> &dyn Service {
         Kind::Mariadb(mariadb) => mariadb,
         Kind::Postgres(postgres) => postgres,
         Kind::Redis(redis) => redis,
+        #[cfg(feature = "services")]
+        Kind::S3(bucket) => bucket,
         Kind::Sqlite(sqlite) => sqlite,
     }
 }

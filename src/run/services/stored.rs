@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::child;
-use crate::format::listing::Node;
+use crate::format::listing::{Entry, Node};
 use crate::format::record::Record;
 use crate::ops::browse::{self, Depth};
 use crate::ops::cat::cat;
@@ -45,6 +45,26 @@ impl Stored<'_> {
         }
     }
 
+    /// Shows every entry, in order. Unlike a listing for the eyes, this one has all of them or fails.
+    pub fn entries(&self, visit: &mut dyn FnMut(&Entry) -> Result<(), String>) -> Result<(), String> {
+        let mut failed = Ok(());
+        let damaged = browse::ls(self.repo, &self.record.root, b"", Depth::All, &mut |entry| {
+            failed = visit(entry);
+            if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        failed?;
+        match damaged.map_err(|error| with_causes(&error))?.first() {
+            Some(error) => Err(with_causes(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The entry at a path.
+    pub fn entry(&self, path: &[u8]) -> Result<Entry, String> {
+        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
+        found.ok_or_else(|| format!("{} is not in the snapshot", String::from_utf8_lossy(path)))
+    }
+
     /// The names of files in the snapshot's root that end so, as text and without that ending.
     pub fn names_ending(&self, ending: &str) -> Result<Vec<String>, String> {
         let names = self.files()?.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok());
@@ -53,10 +73,7 @@ impl Stored<'_> {
 
     /// Whether there is a file at a path, and no folder.
     pub fn is_file(&self, path: &[u8]) -> Result<bool, String> {
-        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
-        found
-            .map(|entry| matches!(entry.node, Node::File { .. }))
-            .ok_or_else(|| format!("{} is not in the snapshot", String::from_utf8_lossy(path)))
+        Ok(matches!(self.entry(path)?.node, Node::File { .. }))
     }
 
     /// Writes the content of a file.

@@ -8,3 +8,4 @@ mod mariadb;
 mod postgres;
 mod postgres_container;
 mod redis;
+mod s3;
