@@ -39,6 +39,15 @@ fn the_example_has_no_mistake_and_means_what_it_says() {
     assert!(config.sources.iter().all(|source| source.timetable == config.timetable));
 }
 
+#[cfg(feature = "services")]
+#[test]
+fn what_the_example_leaves_out_has_no_mistake_either() {
+    let (before, after) = EXAMPLE.split_once("# More kinds of sources").unwrap();
+    let lines = after.lines().skip(1).map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let config = read_with(&(before.to_owned() + &lines.collect::<Vec<_>>().join("\n")), &[]);
+    assert!(config.sources.len() > 4);
+}
+
 #[test]
 fn volumes_are_named_or_have_a_label() {
     let volumes = |keys: &str| format!("{LEAST}[source.data]\nkind = \"docker_volume\"\n{keys}\n");
@@ -98,7 +107,7 @@ command = ["n8n"]
         "3:1: repository.pasword_file: is no key larder knows here; did you mean password_file?",
         "5:8: schedule.cron: \"25\" is no hour",
         "7:9: retention.daily: \"-1\" is no whole number",
-        "10:17: source.files.paths: must be a list of texts, and has one of type integer",
+        "10:17: source.files.paths: must hold texts, and has one of type integer",
         "12:8: source.db.kind: \"postgre\" is none of command, directory, *; did you mean postgres?",
         "13:1: source.flows.file: is missing",
         "16:2: sources: is no key larder knows here; did you mean source?",

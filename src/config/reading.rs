@@ -97,10 +97,7 @@ impl<'a, 'r> Section<'a, 'r> {
 
     fn given(&self, key: &'static str) -> Option<Given<'a, 'r>> {
         self.known.borrow_mut().push(key);
-        let variable = name_of(&self.path, key);
-        let value = self.reading.variables.get(&variable);
-        self.reading.asked.borrow_mut().insert(variable);
-        match value {
+        match self.overridden(key) {
             Some(value) => Some(Given::Variable(value)),
             None => self.in_file(key).map(Given::File),
         }
@@ -226,9 +223,28 @@ impl<'a, 'r> Section<'a, 'r> {
     fn item(&self, key: &str, item: &Spanned<DeValue<'a>>) -> Option<String> {
         let expanded = match item.get_ref() {
             DeValue::String(text) => self.reading.variables.expand(text),
-            other => Err(format!("must be a list of texts, and has one of type {}", other.type_str())),
+            other => Err(format!("must hold texts, and has one of type {}", other.type_str())),
         };
         expanded.map_err(|message| self.reading.mistake(Some(&item.span()), self.key(key), message)).ok()
+    }
+
+    /// The texts of a table in this one, by keys that are not ours.
+    pub fn pairs(&self, key: &'static str) -> Vec<(String, String)> {
+        let table = self.section(key);
+        let items = table.table.into_iter().flat_map(DeTable::iter);
+        let text = |name: &str, value| match table.overridden(name) {
+            Some(value) => Some(value.to_owned()),
+            None => self.item(key, value),
+        };
+        items.filter_map(|(name, value)| Some((name.get_ref().to_string(), text(name.get_ref(), value)?))).collect()
+    }
+
+    /// What a variable says of a key.
+    fn overridden(&self, key: &str) -> Option<&'r str> {
+        let variable = name_of(&self.path, key);
+        let value = self.reading.variables.get(&variable);
+        self.reading.asked.borrow_mut().insert(variable);
+        value
     }
 
     /// Whether a key holds a list.

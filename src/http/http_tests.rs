@@ -70,6 +70,43 @@ fn a_body_that_breaks_off_is_an_error_and_one_that_is_too_long_too() {
 }
 
 #[test]
+fn a_stream_that_ends_early_is_an_error_and_waits_for_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || listener.accept().unwrap().0.read_to_end(&mut Vec::new()));
+    let request = Request { method: Method::PUT, url: &url, headers: Vec::new() };
+    let client = Client::new(None).unwrap();
+    let mut from = io::repeat(7).take(10);
+    let error = client.request(&request, Body::Stream { from: &mut from, bytes: 20 }).map(drop).unwrap_err();
+    assert!(error.to_string().contains("ends 10 bytes early"), "{error}");
+    drop(client);
+    served.join().unwrap().unwrap();
+}
+
+#[test]
+fn another_status_can_be_expected_and_what_has_moved_need_not_be_followed() {
+    let ask = |answer: &'static [u8], expected: u16| {
+        let (url, served) = once(answer, 0);
+        let request = Request { method: Method::GET, url: &url, headers: Vec::new() };
+        let client = Client::with(&Settings { redirects: Redirects::Refuse, ..Settings::default() }).unwrap();
+        let answer = client.expecting(&request, Body::Empty, |status| status == expected);
+        served.join().unwrap();
+        answer.map(|answer| answer.status).map_err(|error| error.to_string())
+    };
+    let moved = b"HTTP/1.1 301 Moved\r\nlocation: http://u:s3cret@other/x?y=s3cret\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(ask(moved, 301), Ok(301));
+    let refused = ask(moved, 200).unwrap_err();
+    assert!(refused.ends_with("answered 301: it has moved to http://other/x"), "{refused}");
+    assert!(ask(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 204).unwrap_err().ends_with("answered 200: ok"));
+}
+
+#[test]
+fn a_user_and_a_password_make_a_header() {
+    // The example of RFC 7617.
+    assert_eq!(basic("Aladdin", "open sesame").as_str(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+}
+
+#[test]
 fn nobody_there_and_no_address_are_told_apart() {
     let ask = |url: &str| {
         let request = Request { method: Method::GET, url, headers: Vec::new() };

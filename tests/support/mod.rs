@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod binary;
+pub mod configured;
 pub mod crashing;
 pub mod damage_repo;
 pub mod damage_samples;
@@ -17,6 +18,7 @@ pub mod past;
 pub mod recording;
 pub mod repo;
 pub mod tree;
+pub mod web;
 
 /// Whether everything is to be tried that is sampled otherwise.
 pub fn exhaustive() -> bool {

@@ -2,7 +2,7 @@
 
 use crate::config::hooks::Words;
 use crate::config::reading::Section;
-use crate::config::sources::Kind;
+use crate::config::sources::{Kind, form};
 use crate::ops::verify::Form;
 
 /// What a command prints.
@@ -18,22 +18,14 @@ pub struct Command {
     pub restore: Option<Words>,
 }
 
-const FORMS: [(&str, Form); 3] = [("any", Form::Any), ("json", Form::Json), ("sql", Form::Sql)];
-
 /// Reads it.
 pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
     if !section.has("command") {
         section.mistake("command", "is missing: a list of words, or a text for the shell");
     }
     let (words, file) = (Words::read(section, "command"), section.required("file"));
-    let form = section.choice("form", &FORMS);
+    let form = form(section, file.as_deref());
     let restore = Words::read_if_there(section, "restore_command");
     let (words, file) = (words?, file?);
-    let by_name = || match file.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("json") => Form::Json,
-        Some("sql") => Form::Sql,
-        _ => Form::Any,
-    };
-    let form = form.unwrap_or_else(by_name);
     Some(Kind::Command(Command { words, file, form, restore }))
 }

@@ -3,6 +3,8 @@
 pub mod command;
 pub mod directory;
 pub mod docker_volume;
+#[cfg(feature = "services")]
+pub mod http;
 pub mod mariadb;
 pub mod postgres;
 pub mod redis;
@@ -15,6 +17,7 @@ use crate::config::reading::Section;
 use crate::config::{Timetable, retention};
 use crate::format::record::TEXT_BYTES_MAX;
 use crate::ops::retention::Policy;
+use crate::ops::verify::Form;
 
 /// A source.
 #[derive(Debug, Clone)]
@@ -44,6 +47,9 @@ pub enum Kind {
     Directory(directory::Directory),
     /// Volumes of a Docker engine.
     DockerVolume(docker_volume::DockerVolume),
+    /// What a server answers.
+    #[cfg(feature = "services")]
+    Http(http::Http),
     /// Databases of a MariaDB server.
     Mariadb(mariadb::Mariadb),
     /// Databases of a PostgreSQL server.
@@ -65,6 +71,8 @@ const KINDS: &[(&str, Reader)] = &[
     ("command", command::read),
     ("directory", directory::read),
     ("docker_volume", docker_volume::read),
+    #[cfg(feature = "services")]
+    ("http", http::read),
     ("mariadb", mariadb::read),
     ("postgres", postgres::read),
     ("redis", redis::read),
@@ -109,4 +117,17 @@ pub fn read(section: Section<'_, '_>, general: &General<'_>) -> Option<Source> {
         section.finish();
     }
     source
+}
+
+const FORMS: [(&str, Form); 3] = [("any", Form::Any), ("json", Form::Json), ("sql", Form::Sql)];
+
+/// What a file must look like: what `form` says, or else the file's ending.
+fn form(section: &Section<'_, '_>, file: Option<&str>) -> Form {
+    section.choice("form", &FORMS).unwrap_or_else(|| {
+        match file.and_then(|file| file.rsplit_once('.')).map(|(_, ending)| ending) {
+            Some("json") => Form::Json,
+            Some("sql") => Form::Sql,
+            _ => Form::Any,
+        }
+    })
 }

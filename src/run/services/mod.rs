@@ -6,6 +6,8 @@
 mod command;
 mod directory;
 mod docker_volume;
+#[cfg(feature = "services")]
+mod http;
 mod mariadb;
 mod postgres;
 mod redis;
@@ -105,6 +107,8 @@ pub fn service(kind: &Kind) -> &dyn Service {
         Kind::Command(command) => command,
         Kind::Directory(directory) => directory,
         Kind::DockerVolume(volumes) => volumes,
+        #[cfg(feature = "services")]
+        Kind::Http(http) => http,
         Kind::Mariadb(mariadb) => mariadb,
         Kind::Postgres(postgres) => postgres,
         Kind::Redis(redis) => redis,
@@ -132,7 +136,12 @@ pub fn release(held: &mut Option<Box<dyn Held>>) -> Result<(), String> {
 
 /// Fetches a secret, if one is configured.
 fn secret(from: Option<&SecretFrom>, world: &World<'_>) -> Result<Option<Zeroizing<String>>, String> {
-    from.map(|from| from.fetch(world.variables).map_err(|error| format!("no password: {error}"))).transpose()
+    from.map(|from| fetch("password", from, world)).transpose()
+}
+
+/// Fetches a secret. `what` it is stands in the error.
+fn fetch(what: &str, from: &SecretFrom, world: &World<'_>) -> Result<Zeroizing<String>, String> {
+    from.fetch(world.variables).map_err(|error| format!("no {what}: {error}"))
 }
 
 /// A source of what commands print, each of which must have the form.

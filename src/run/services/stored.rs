@@ -1,15 +1,16 @@
 //! A snapshot, as those who put it back see it.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use crate::child;
 use crate::format::listing::{Entry, Node};
 use crate::format::record::Record;
 use crate::ops::browse::{self, Depth};
-use crate::ops::cat::cat;
+use crate::ops::cat::{self, cat};
 use crate::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify};
 use crate::progress::Observer;
 use crate::repo::Repository;
@@ -110,6 +111,37 @@ impl Stored<'_> {
             threads: self.threads,
         };
         self.restore(path, target, &options)
+    }
+
+    /// Gives the content of a file and its length to what reads it: a request, say. What it makes of half a file, if the
+    /// rest is lost, does not count.
+    pub fn stream<T: Send>(
+        &self,
+        path: &[u8],
+        take: impl FnOnce(&mut dyn Read, u64) -> Result<T, String> + Send,
+    ) -> Result<T, String> {
+        let bytes = self.bytes(path)?;
+        let (mut reader, mut writer) = io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?;
+        thread::scope(|scope| {
+            // The reader goes with it, so that whoever writes does not wait for nobody.
+            let taken = scope.spawn(move || take(&mut reader, bytes));
+            let written = cat(self.repo, &self.record.root, path, &mut writer, self.threads);
+            drop(writer);
+            let taken = taken.join().map_err(|_| "reading it ended early".to_owned())?;
+            match written {
+                Ok(_) | Err(cat::Error::Write(_)) => taken,
+                Err(error) => Err(with_causes(&error)),
+            }
+        })
+    }
+
+    /// The length of a file.
+    pub fn bytes(&self, path: &[u8]) -> Result<u64, String> {
+        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
+        match found.map(|entry| entry.node) {
+            Some(Node::File { bytes, .. }) => Ok(bytes),
+            _ => Err(format!("there is no file {} in the snapshot", String::from_utf8_lossy(path))),
+        }
     }
 
     /// Puts what is at a path into a folder. Anything that is not put there as it should be is an error.

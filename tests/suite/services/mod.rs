@@ -4,6 +4,7 @@
 
 mod docker_volume;
 mod entries;
+mod http;
 mod mariadb;
 mod postgres;
 mod postgres_container;
