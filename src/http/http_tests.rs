@@ -107,6 +107,11 @@ fn a_user_and_a_password_make_a_header() {
 }
 
 #[test]
+fn a_name_is_one_component_of_an_address() {
+    assert_eq!(component("/a b?ä%.x-1_~"), "%2Fa%20b%3F%C3%A4%25.x-1_~");
+}
+
+#[test]
 fn nobody_there_and_no_address_are_told_apart() {
     let ask = |url: &str| {
         let request = Request { method: Method::GET, url, headers: Vec::new() };

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::Agent;
 use ureq::http::Request as Parts;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -23,6 +24,8 @@ pub use ureq::http::{HeaderMap, Method};
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a server may be silent.
 const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+/// Everything but what may stand in an address as it is.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// How many redirects are followed.
 const REDIRECTS_MAX: u32 = 10;
 /// How much of what a server says is kept for an error.
@@ -255,6 +258,11 @@ impl Answer {
 pub fn basic(user: &str, password: &str) -> Zeroizing<String> {
     let pair = Zeroizing::new(format!("{user}:{password}"));
     Zeroizing::new(format!("Basic {}", Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes())).as_str()))
+}
+
+/// A text as one component of an address's path.
+pub fn component(text: &str) -> String {
+    utf8_percent_encode(text, COMPONENT).to_string()
 }
 
 /// An address as it may be shown: neither user nor password, nor what follows a question mark.

@@ -74,3 +74,23 @@ pub fn bound(name: &str, words: Option<&Words>, facts: &Facts<'_>) -> Result<Opt
     let guard = Guard::new(program, arguments, &facts.variables());
     guard.map(Some).map_err(|error| format!("hook {name}: {error}"))
 }
+
+/// What came of something that was done while what `stop` stops was stopped.
+pub struct Stopped<T> {
+    /// That.
+    pub done: Result<T, String>,
+    /// Whether what was stopped was started again.
+    pub started: Result<(), String>,
+}
+
+/// Runs `stop`, does something, and runs `start`, which is bound to run from the beginning.
+pub fn while_stopped<T>(hooks: &Hooks, facts: &Facts<'_>, work: impl FnOnce() -> Result<T, String>) -> Stopped<T> {
+    let guard = match bound("start", hooks.start.as_ref(), facts) {
+        Ok(guard) => guard,
+        Err(error) => return Stopped { done: Err(error), started: Ok(()) },
+    };
+    let done = run(hooks, "stop", hooks.stop.as_ref(), facts).and_then(|()| work());
+    // Whatever came of it.
+    let started = guard.map_or(Ok(()), |guard| guard.release(hooks.limit));
+    Stopped { done, started: started.map_err(|error| format!("hook start: {error}")) }
+}

@@ -10,14 +10,14 @@ use crate::config::hooks::Words;
 use crate::config::sources::Source;
 use crate::format::record::Record;
 use crate::id::SnapshotId;
-use crate::ops::backup::{self, Mode, Options};
+use crate::ops::backup::{Mode, Options};
 use crate::ops::forget::{self, What};
 use crate::ops::select::{self, Forgotten};
 use crate::ops::snapshots;
 use crate::repo::Repository;
-use crate::run::World;
 use crate::run::hooks::{self, Facts};
 use crate::run::services::{Held, Purpose, Stored, release, service, with_causes};
+use crate::run::{World, store};
 
 /// The tag of what a restore stored first.
 pub const SAFETY_TAG: &str = "before-restore";
@@ -158,8 +158,10 @@ fn store_present(repo: &Repository, source: &Source, world: &World<'_>) -> Resul
         mode: Mode::Store,
         threads: world.threads,
     };
-    let report = backup::run(repo, prepared.source.as_ref(), &options, world.now, world.observer)
-        .map_err(|error| with_causes(&error))?;
+    let facts = Facts { run: "", source: &source.name, status: None, snapshot: "" };
+    let stored = store(repo, source, &prepared, &options, world, &facts);
+    let report = stored.done?;
+    stored.started?;
     report.snapshot.ok_or_else(|| "no snapshot was made".to_owned())
 }
 

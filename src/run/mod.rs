@@ -29,7 +29,7 @@ use crate::ops::forget::{self, What};
 use crate::ops::verify::verify;
 use crate::progress::Observer;
 use crate::repo::Repository;
-use crate::run::hooks::{Around, Facts};
+use crate::run::hooks::{Around, Facts, Stopped};
 use crate::run::memory::Memory;
 use crate::run::report::{Report, SourceReport, Status};
 use crate::run::services::{Prepared, Purpose, release, service, with_causes};
@@ -154,7 +154,7 @@ fn run_one(repo: &Repository, source: &Source, request: &Request, world: &World<
     let facts = |status, snapshot| Facts { run, source: &source.name, status, snapshot };
     let (around, ready) = begin(&source.hooks, request, &facts(None, ""));
     match ready.and_then(|()| service(&source.kind).prepare(world)) {
-        Ok(prepared) => snapshot(repo, source, &prepared, request, world, &mut report),
+        Ok(prepared) => snapshot(repo, source, &prepared, request, world, &facts(None, ""), &mut report),
         Err(error) => report.fail(error),
     }
     if let Some(around) = around {
@@ -174,6 +174,7 @@ fn snapshot(
     prepared: &Prepared,
     request: &Request,
     world: &World<'_>,
+    facts: &Facts<'_>,
     report: &mut SourceReport,
 ) {
     let options = Options {
@@ -192,12 +193,12 @@ fn snapshot(
         Ok(held) => held,
         Err(error) => return report.fail(error),
     };
-    let stored = backup::run(repo, prepared.source.as_ref(), &options, world.now, world.observer);
+    let Stopped { done, started } = store(repo, source, prepared, &options, world, facts);
     // Before anything else, whatever came of it: somebody waits for it.
     if let Err(error) = release(&mut held) {
         report.fail(error);
     }
-    match stored {
+    match done {
         Ok(stored) => {
             report.stored(&stored);
             if stored.counts.bytes < source.min_bytes {
@@ -207,11 +208,34 @@ fn snapshot(
                 look(repo, id, prepared, world, report);
             }
         }
-        Err(error) => report.fail(with_causes(&error)),
+        Err(error) => report.fail(error),
+    }
+    if let Err(error) = started {
+        report.fail(error);
     }
     // What failed must not push what is good out of its place.
     if report.status != Status::Failed && !request.dry_run {
         forget_older(repo, source, world, report);
+    }
+}
+
+/// Reads a source into a snapshot, while it is stopped if that is what it takes.
+fn store(
+    repo: &Repository,
+    source: &Source,
+    prepared: &Prepared,
+    options: &Options,
+    world: &World<'_>,
+    facts: &Facts<'_>,
+) -> Stopped<backup::Report> {
+    let read = || {
+        backup::run(repo, prepared.source.as_ref(), options, world.now, world.observer)
+            .map_err(|error| with_causes(&error))
+    };
+    if options.mode == Mode::Store && service(&source.kind).reads_stopped() {
+        hooks::while_stopped(&source.hooks, facts, read)
+    } else {
+        Stopped { done: read(), started: Ok(()) }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod exclude;
 mod file;
 mod folder;
+pub mod joined;
 pub mod mariadb;
 pub mod names;
 pub mod postgres;

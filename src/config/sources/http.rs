@@ -91,6 +91,12 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
 /// An address that must be there and looks like one.
 pub fn address(section: &Section<'_, '_>, key: &'static str) -> Option<String> {
     let text = section.required(key)?;
+    check_address(section, key, &text);
+    Some(text)
+}
+
+/// Notes what looks like no address.
+pub fn check_address(section: &Section<'_, '_>, key: &str, text: &str) {
     let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let place = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
     if place.is_empty() || text.contains(char::is_whitespace) {
@@ -98,7 +104,6 @@ pub fn address(section: &Section<'_, '_>, key: &'static str) -> Option<String> {
     } else if place.contains('@') {
         section.mistake(key, "must not hold a user or a password: there are other keys for them");
     }
-    Some(text)
 }
 
 fn headers(section: &Section<'_, '_>) -> Vec<(String, String)> {

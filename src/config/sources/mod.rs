@@ -7,6 +7,8 @@ pub mod docker_volume;
 pub mod http;
 pub mod mariadb;
 pub mod postgres;
+#[cfg(feature = "services")]
+pub mod rabbitmq;
 pub mod redis;
 #[cfg(feature = "services")]
 pub mod s3;
@@ -54,6 +56,9 @@ pub enum Kind {
     Mariadb(mariadb::Mariadb),
     /// Databases of a PostgreSQL server.
     Postgres(postgres::Postgres),
+    /// What a RabbitMQ node is told to have, and its data.
+    #[cfg(feature = "services")]
+    Rabbitmq(rabbitmq::Rabbitmq),
     /// What a Redis server holds.
     Redis(redis::Redis),
     /// A bucket.
@@ -75,6 +80,8 @@ const KINDS: &[(&str, Reader)] = &[
     ("http", http::read),
     ("mariadb", mariadb::read),
     ("postgres", postgres::read),
+    #[cfg(feature = "services")]
+    ("rabbitmq", rabbitmq::read),
     ("redis", redis::read),
     #[cfg(feature = "services")]
     ("s3", s3::read),

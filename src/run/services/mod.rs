@@ -10,6 +10,8 @@ mod docker_volume;
 mod http;
 mod mariadb;
 mod postgres;
+#[cfg(feature = "services")]
+mod rabbitmq;
 mod redis;
 #[cfg(feature = "services")]
 mod s3;
@@ -83,6 +85,11 @@ pub trait Service {
         Ok(None)
     }
 
+    /// Whether the hooks `stop` and `start` run around reading the source, too: it is consistent only then.
+    fn reads_stopped(&self) -> bool {
+        false
+    }
+
     /// What would keep a backup from working; empty if nothing would. Quick, whatever there is to back up.
     fn troubles(&self, world: &World<'_>) -> Vec<Trouble>;
 
@@ -111,6 +118,8 @@ pub fn service(kind: &Kind) -> &dyn Service {
         Kind::Http(http) => http,
         Kind::Mariadb(mariadb) => mariadb,
         Kind::Postgres(postgres) => postgres,
+        #[cfg(feature = "services")]
+        Kind::Rabbitmq(rabbitmq) => rabbitmq,
         Kind::Redis(redis) => redis,
         #[cfg(feature = "services")]
         Kind::S3(bucket) => bucket,

@@ -77,6 +77,12 @@ impl Stored<'_> {
         Ok(matches!(self.entry(path)?.node, Node::File { .. }))
     }
 
+    /// Whether there is a folder at a path.
+    pub fn is_folder(&self, path: &[u8]) -> Result<bool, String> {
+        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
+        Ok(found.is_some_and(|entry| matches!(entry.node, Node::Directory)))
+    }
+
     /// Writes the content of a file.
     pub fn write(&self, path: &[u8], out: &mut dyn Write) -> Result<u64, String> {
         cat(self.repo, &self.record.root, path, out, self.threads).map_err(|error| with_causes(&error))

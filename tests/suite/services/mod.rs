@@ -8,5 +8,6 @@ mod http;
 mod mariadb;
 mod postgres;
 mod postgres_container;
+mod rabbitmq;
 mod redis;
 mod s3;

@@ -1,0 +1,231 @@
+//! A RabbitMQ node: its definitions, from the management API, and its data folder, read while it is stopped.
+
+use std::io::Cursor;
+use std::thread;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::config::sources::rabbitmq::Rabbitmq;
+use crate::format::record::Record;
+use crate::http::{Answer, Body, Client, Error, Method, Redirects, Request, Settings, basic, component};
+use crate::ops::restore::Extra;
+use crate::ops::verify::Form;
+use crate::run::World;
+use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
+use crate::source::directory::{DirectorySource, Options};
+use crate::source::joined::{Joined, Part};
+use crate::source::stream::StreamSource;
+
+/// The name of the file with the definitions.
+const DEFINITIONS: &str = "definitions.json";
+/// The name of the folder with the data: before the definitions in listing order.
+const DATA: &str = "data";
+/// Longest definitions: they are held in memory until the node is stopped.
+const DEFINITIONS_BYTES_MAX: u64 = 256 << 20;
+/// The tag of users who may export and import definitions.
+const TAG: &str = "administrator";
+/// How often, and how far apart, a node that was just started is asked whether it is well.
+const PROBES_MAX: u32 = 120;
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Service for Rabbitmq {
+    fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
+        let said = |error| with_causes(&error);
+        let definitions = Cursor::new(self.definitions(world).map_err(|trouble| trouble.what)?);
+        let (name, owner) = (DEFINITIONS.as_bytes(), world.owner.clone());
+        let stream = StreamSource::new(name, owner, (world.now)(), Box::new(definitions)).map_err(said)?;
+        let mut parts = vec![Part { below: b"", source: Box::new(stream) }];
+        if let Some(folder) = &self.data_directory {
+            let options = Options { skip: world.skip.clone(), ..Options::default() };
+            let source = DirectorySource::new(vec![folder.clone()], options).map_err(said)?;
+            parts.insert(0, Part { below: DATA.as_bytes(), source: Box::new(source) });
+        }
+        let forms = vec![(name.to_vec(), Form::Json)];
+        Ok(Prepared { source: Box::new(Joined::new(parts)), forms, paths: Vec::new() })
+    }
+
+    fn reads_stopped(&self) -> bool {
+        self.data_directory.is_some()
+    }
+
+    fn troubles(&self, world: &World<'_>) -> Vec<Trouble> {
+        let folder = self.data_directory.as_ref().and_then(|folder| {
+            let what = format!("cannot read {}: {}", folder.display(), folder.read_dir().err()?);
+            Some(Trouble::new(what, "correct `data_directory`, or let larder read it"))
+        });
+        self.look(world).err().into_iter().chain(folder).collect()
+    }
+
+    fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
+        Ok(match &self.data_directory {
+            Some(folder) => vec![format!(
+                "{} becomes as it was stored, messages and all: what came later is gone; the node must be stopped meanwhile",
+                folder.display()
+            )],
+            None => vec![
+                format!(
+                    "the definitions are imported at {}: what is missing is made, what differs is changed",
+                    self.url
+                ),
+                "what is not in the snapshot stays; messages are not in it".to_owned(),
+            ],
+        })
+    }
+
+    fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
+        if self.data_directory.is_some() {
+            return self.put_back_data(stored, world);
+        }
+        let api = self.api(world).map_err(|trouble| trouble.what)?;
+        let said = |error: Error| error.to_string();
+        if let Some(vhost) = &self.vhost {
+            let path = format!("/api/vhosts/{}", component(vhost));
+            match api.get(&path) {
+                Err(Error::Refused { status: 404, .. }) => {
+                    api.send(Method::PUT, &path, Body::Empty).map_err(said)?;
+                }
+                known => drop(known.map_err(said)?),
+            }
+        }
+        stored.stream(DEFINITIONS.as_bytes(), |from, bytes| {
+            api.send(Method::POST, &self.path(), Body::Stream { from, bytes }).map_err(said)
+        })
+    }
+
+    fn probe(&self, world: &World<'_>) -> Result<(), String> {
+        let mut probes = 1;
+        loop {
+            match self.troubles(world).into_iter().next() {
+                None => return Ok(()),
+                // It was stopped, and takes its time to come up.
+                Some(_) if self.data_directory.is_some() && probes < PROBES_MAX => thread::sleep(PAUSE),
+                Some(trouble) => return Err(trouble.what),
+            }
+            probes += 1;
+        }
+    }
+}
+
+impl Rabbitmq {
+    /// Where the definitions are.
+    fn path(&self) -> String {
+        match &self.vhost {
+            Some(vhost) => format!("/api/definitions/{}", component(vhost)),
+            None => "/api/definitions".to_owned(),
+        }
+    }
+
+    fn api(&self, world: &World<'_>) -> Result<Api<'_>, Trouble> {
+        let password = fetch("password", &self.password, world)
+            .map_err(|error| Trouble::new(error, "see the password keys of the source"))?;
+        let settings =
+            Settings { certificates: self.ca_file.as_deref(), redirects: Redirects::Refuse, ..Settings::default() };
+        let client = Client::with(&settings).map_err(|error| self.trouble(&error))?;
+        Ok(Api { client, url: &self.url, authorization: basic(&self.user, &password) })
+    }
+
+    /// The definitions, as the server gives them.
+    fn definitions(&self, world: &World<'_>) -> Result<Vec<u8>, Trouble> {
+        let api = self.api(world)?;
+        let answer = api.get(&self.path()).map_err(|error| self.trouble(&error))?;
+        let broken = |why: String| Trouble::new(format!("no definitions from {}: {why}", self.url), "check `url`");
+        let bytes = answer.bytes(DEFINITIONS_BYTES_MAX).map_err(|error| broken(error.to_string()))?;
+        let parsed: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+        match parsed.get("queues").zip(parsed.get("exchanges")) {
+            Some(_) => Ok(bytes),
+            None => Err(broken("the answer has neither queues nor exchanges".to_owned())),
+        }
+    }
+
+    /// Looks whether the user may do what it takes, and the virtual host is there.
+    fn look(&self, world: &World<'_>) -> Result<(), Trouble> {
+        let api = self.api(world)?;
+        let said = |error: &Error| self.trouble(error);
+        let answer = api.get("/api/whoami").map_err(|error| said(&error))?;
+        let bytes = answer.bytes(DEFINITIONS_BYTES_MAX).unwrap_or_default();
+        let who: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|_| Trouble::new(format!("{} is no management API of RabbitMQ", self.url), "check `url`"))?;
+        if !is_administrator(&who["tags"]) {
+            return Err(self.without_tag());
+        }
+        if let Some(vhost) = &self.vhost {
+            api.get(&format!("/api/vhosts/{}", component(vhost))).map_err(|error| match error {
+                Error::Refused { status: 404, .. } => {
+                    Trouble::new(format!("there is no virtual host {vhost:?}"), "correct `vhost`, or leave it out")
+                }
+                error => said(&error),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn without_tag(&self) -> Trouble {
+        let user = &self.user;
+        let hint = format!("rabbitmqctl set_user_tags {user} {TAG}");
+        Trouble::new(format!("user {user} has the right password, but not the tag {TAG} that this takes"), hint)
+    }
+
+    fn trouble(&self, error: &Error) -> Trouble {
+        let hint = match error {
+            Error::Refused { status: 401, said, .. }
+                if said.contains("Not management") || said.contains("Not admin") =>
+            {
+                return self.without_tag();
+            }
+            Error::Refused { status: 401, .. } => "check `user` and the password",
+            Error::Silent { .. } => {
+                "check that the node runs, and `url`; the management plugin must be on: \
+                 rabbitmq-plugins enable rabbitmq_management"
+            }
+            Error::Certificates { .. } => "check `ca_file`: it must hold certificates as PEM",
+            _ => "check `url` and `vhost`",
+        };
+        Trouble::new(error.to_string(), hint)
+    }
+
+    fn put_back_data(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
+        let folder = self.data_directory.as_ref().ok_or("there is no `data_directory`")?;
+        if !stored.is_folder(DATA.as_bytes())? {
+            return Err("the snapshot has definitions only: leave out `data_directory` to import them".to_owned());
+        }
+        stored.fill(DATA.as_bytes(), folder, Extra::Delete, &[], world)
+    }
+}
+
+/// The management API.
+struct Api<'a> {
+    client: Client,
+    url: &'a str,
+    authorization: Zeroizing<String>,
+}
+
+impl Api<'_> {
+    fn get(&self, path: &str) -> Result<Answer, Error> {
+        self.request(Method::GET, path, Body::Empty)
+    }
+
+    fn send(&self, method: Method, path: &str, body: Body<'_>) -> Result<(), Error> {
+        self.request(method, path, body).map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str, body: Body<'_>) -> Result<Answer, Error> {
+        let json = ("content-type", Zeroizing::new("application/json".to_owned()));
+        let url = format!("{}{path}", self.url);
+        let headers = vec![("authorization", self.authorization.clone()), json];
+        self.client.request(&Request { method, url: &url, headers }, body)
+    }
+}
+
+/// Whether there is the tag among these: a list, or, from older versions, a text with commas.
+fn is_administrator(tags: &serde_json::Value) -> bool {
+    match tags {
+        serde_json::Value::Array(tags) => tags.iter().any(|tag| tag == TAG),
+        serde_json::Value::String(tags) => tags.split(',').any(|tag| tag == TAG),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "rabbitmq_tests.rs"]
+mod tests;

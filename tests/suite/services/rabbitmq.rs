@@ -1,0 +1,340 @@
+//! A real RabbitMQ: its definitions leave and come back, and with its data folder its messages do, too.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use larder::http::{Body, Client, Error, Method, Request, basic};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::binary::Larder;
+use crate::support::web::{Reply, Web, nobody};
+
+const PASSWORD: &str = "guest's 1";
+
+/// A node of its own, with a port mapper of its own, run by whoever runs the test.
+struct Node {
+    folder: TempDir,
+    programs: PathBuf,
+    management: u16,
+    mapper: Child,
+}
+
+/// The scripts of the server itself; those in `/usr/sbin` insist on a user.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/rabbitmq/lib").expect("RabbitMQ is not installed: run scripts/test");
+    let mut folders: Vec<PathBuf> = versions.map(|entry| entry.unwrap().path().join("sbin")).collect();
+    folders.retain(|folder| folder.join("rabbitmq-server").exists());
+    folders.pop().expect("RabbitMQ has no server: run scripts/test")
+}
+
+/// Ports that nobody listens on.
+fn ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+impl Node {
+    fn start() -> Self {
+        let [amqp, management, between, at] = ports();
+        // Begun here, since the one that a node begins outlives it.
+        let mut mapper = Command::new("epmd");
+        mapper.args(["-address", "127.0.0.1", "-port", &at.to_string()]).stderr(Stdio::null());
+        let mapper = mapper.spawn().expect("Erlang is not installed: run scripts/test");
+        let folder = tempfile::Builder::new().prefix("rabbit").tempdir_in("/tmp").unwrap();
+        let node = Self { folder, programs: programs(), management, mapper };
+        let (here, sbin) = (node.folder.path().display(), node.programs.display());
+        fs::write(node.path("enabled_plugins"), "[rabbitmq_management].").unwrap();
+        let listen = format!(
+            "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n\
+             default_user = root\ndefault_pass = {PASSWORD}\n"
+        );
+        fs::write(node.path("rabbitmq.conf"), listen).unwrap();
+        let environment = format!(
+            "export PATH={sbin}:/usr/sbin:/usr/bin:/sbin:/bin HOME={here} LANG=C.UTF-8 RABBITMQ_NODENAME=larder@localhost \
+             RABBITMQ_MNESIA_BASE={here}/data RABBITMQ_LOG_BASE={here}/log RABBITMQ_SCHEMA_DIR={here}/schema \
+             RABBITMQ_GENERATED_CONFIG_DIR={here}/generated RABBITMQ_CONFIG_FILE={here}/rabbitmq.conf \
+             RABBITMQ_ADVANCED_CONFIG_FILE={here}/none RABBITMQ_CONF_ENV_FILE={here}/none \
+             RABBITMQ_ENABLED_PLUGINS_FILE={here}/enabled_plugins RABBITMQ_PID_FILE={here}/pid \
+             RABBITMQ_DIST_PORT={between} ERL_EPMD_PORT={at} ERL_EPMD_ADDRESS=127.0.0.1 \
+             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {{127,0,0,1}} +S 1:1 +sbwt none'\n"
+        );
+        let stop = format!("exec timeout 120 rabbitmqctl stop {here}/pid");
+        for (name, words) in [("start", "exec rabbitmq-server -detached"), ("stop", &stop)] {
+            fs::write(node.path(name), format!("#!/bin/sh\n{environment}{words}\n")).unwrap();
+            fs::set_permissions(node.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        while TcpStream::connect(("127.0.0.1", at)).is_err() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let started = Command::new(node.path("start")).output().unwrap();
+        assert!(started.status.success(), "{started:?}");
+        node.is_up();
+        node
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.management)
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+        let url = format!("{}/api/{path}", self.url());
+        let json = ("content-type", "application/json".to_owned().into());
+        let request = Request { method, url: &url, headers: vec![("authorization", basic("root", PASSWORD)), json] };
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let body = if body.is_some() { Body::Bytes(text.as_bytes()) } else { Body::Empty };
+        let bytes = Client::new(None).unwrap().request(&request, body)?.bytes(10 << 20).unwrap();
+        Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() })
+    }
+
+    fn get(&self, path: &str) -> Value {
+        self.ask(Method::GET, path, None).unwrap()
+    }
+
+    fn put(&self, path: &str, body: &Value) {
+        self.ask(Method::PUT, path, Some(body)).unwrap();
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.ask(Method::POST, path, Some(body)).unwrap()
+    }
+
+    fn delete(&self, path: &str) {
+        self.ask(Method::DELETE, path, None).unwrap();
+    }
+
+    /// Waits until the node answers.
+    fn is_up(&self) {
+        let mut tries = 0;
+        while let Err(error) = self.ask(Method::GET, "overview", None) {
+            tries += 1;
+            let log = || fs::read_to_string(self.path("log/larder@localhost.log")).unwrap_or_default();
+            assert!(tries < 1200, "{error}\n{}", log());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// A virtual host with a user, a quorum queue that a topic exchange is bound to, and a policy.
+    fn fill(&self) {
+        self.put("vhosts/shop%2Feu", &json!({}));
+        self.put("users/app", &json!({"password": "it's", "tags": "monitoring"}));
+        let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
+        self.put("permissions/shop%2Feu/app", &all);
+        self.put("permissions/shop%2Feu/root", &all);
+        let queue = json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
+        self.put("queues/shop%2Feu/orders", &queue);
+        self.put("exchanges/shop%2Feu/events", &json!({"type": "topic", "durable": true}));
+        self.post("bindings/shop%2Feu/e/events/q/orders", &json!({"routing_key": "order.#"}));
+        let policy = json!({"pattern": "^amq", "definition": {"max-length": 7}, "apply-to": "queues"});
+        self.put("policies/shop%2Feu/short", &policy);
+    }
+
+    /// What the node is told to have, but for the queues that are made meanwhile.
+    fn has(&self) -> Value {
+        let mut definitions = self.get("definitions");
+        definitions["queues"].as_array_mut().unwrap().retain(|queue| queue["vhost"] != "/");
+        for kind in ["users", "permissions", "vhosts"] {
+            definitions[kind].as_array_mut().unwrap().sort_by_key(Value::to_string);
+        }
+        definitions
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(self.path("pid")) {
+            let _may_be_gone = Command::new("kill").args(["-9", pid.trim()]).output();
+        }
+        let _may_be_gone = self.mapper.kill();
+        let _nothing_to_learn = self.mapper.wait();
+    }
+}
+
+/// The keys of a source.
+fn source(larder: &Larder, url: &str, more: &str) -> String {
+    let password = larder.file("password", PASSWORD);
+    format!(
+        "[source.rabbit]\nkind = \"rabbitmq\"\nurl = \"{url}\"\nuser = \"root\"\npassword_file = \"{password}\"\n{more}\n"
+    )
+}
+
+#[test]
+fn definitions_come_back_after_a_backup_while_queues_are_made() {
+    let (node, larder) = (Node::start(), Larder::new());
+    node.fill();
+    let before = node.has();
+    larder.configure(&source(&larder, &node.url(), ""));
+    let report = thread::scope(|scope| {
+        let made = scope.spawn(|| {
+            for number in 0..30 {
+                node.put(&format!("queues/%2F/meanwhile-{number}"), &json!({"durable": true}));
+            }
+        });
+        let report = larder.backs_up();
+        made.join().unwrap();
+        report
+    });
+    assert_eq!(report["sources"][0]["verified"].as_bool(), Some(true), "{report}");
+    node.delete("vhosts/shop%2Feu");
+    node.delete("users/app");
+    assert!(node.has() != before);
+    let done = larder.puts_back("rabbit");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(node.has(), before);
+    one_virtual_host_alone(&node, &larder);
+    refuses_who_may_not(&node, &larder);
+}
+
+/// Nothing of users is stored, and the host itself is made where it is gone.
+fn one_virtual_host_alone(node: &Node, larder: &Larder) {
+    larder.configure(&source(larder, &node.url(), "vhost = \"shop/eu\""));
+    larder.backs_up();
+    let stored = larder.ok(&["cat", "rabbit@latest:definitions.json"]).json();
+    assert!(stored["users"].is_null() && stored["queues"][0]["name"] == "orders", "{stored}");
+    node.delete("vhosts/shop%2Feu");
+    assert!(larder.troubles("rabbit").contains("there is no virtual host \"shop/eu\""));
+    let refused = larder.puts_back("rabbit");
+    assert!(refused.code == Some(1) && refused.err.contains("no-safety-snapshot"), "{refused:?}");
+    let arguments = ["restore", "rabbit@latest", "--into", "rabbit", "--yes", "--no-safety-snapshot"];
+    let done = larder.configured(&arguments);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let again = node.get("definitions/shop%2Feu");
+    assert_eq!((&again["queues"], &again["policies"]), (&stored["queues"], &stored["policies"]));
+}
+
+/// Users that may not do it are told apart, and leave no snapshot.
+fn refuses_who_may_not(node: &Node, larder: &Larder) {
+    let snapshots = larder.snapshots("rabbit");
+    larder.file("wrong", "s3cret");
+    larder.file("its", "it's");
+    let said = |user: &str, password: &str, expected: &str| {
+        let keys = source(larder, &node.url(), "").replace("\"root\"", &format!("\"{user}\""));
+        larder.configure(&keys.replace("/password\"", &format!("/{password}\"")));
+        let (error, troubles) = (larder.fails("rabbit"), larder.troubles("rabbit"));
+        assert!(error.contains(expected) && troubles.contains(expected), "{user}: {error}\n{troubles}");
+        assert!(!format!("{error}{troubles}").contains("s3cret"));
+        troubles
+    };
+    assert!(said("root", "wrong", "answered 401").contains("check `user` and the password"));
+    let hint = "rabbitmqctl set_user_tags app administrator";
+    for tags in ["monitoring", ""] {
+        node.put("users/app", &json!({"password": "it's", "tags": tags}));
+        assert!(said("app", "its", "not the tag administrator").contains(hint));
+    }
+    assert_eq!(larder.snapshots("rabbit"), snapshots);
+}
+
+#[test]
+fn messages_come_back_with_the_data_folder_and_the_node_runs_again_after_each_step() {
+    let (node, larder) = (Node::start(), Larder::new());
+    node.fill();
+    for text in ["first", "second"] {
+        let message = json!({"properties": {"delivery_mode": 2}, "routing_key": "order.new",
+            "payload": text, "payload_encoding": "string"});
+        node.post("exchanges/shop%2Feu/events/publish", &message);
+    }
+    let program = |name| node.path(name).display().to_string();
+    let hooks = format!(
+        "data_directory = \"{}\"\n[source.rabbit.hooks]\nstop = [\"{}\"]\nstart = [\"{}\"]\n",
+        program("data"),
+        program("stop"),
+        program("start")
+    );
+    larder.configure(&source(&larder, &node.url(), &hooks));
+    larder.backs_up();
+    let listed = larder.ok(&["ls", "rabbit@latest"]).out;
+    assert!(listed.contains("definitions.json") && listed.contains("data"), "{listed}");
+    node.is_up();
+    assert_eq!(messages(&node), ["first", "second"]);
+    node.delete("vhosts/shop%2Feu");
+    let done = larder.puts_back("rabbit");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(messages(&node), ["first", "second"]);
+    assert_eq!(node.get("policies/shop%2Feu")[0]["name"], "short");
+}
+
+/// The messages of the queue, which stay there.
+fn messages(node: &Node) -> Vec<String> {
+    let how = json!({"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"});
+    for _ in 0..300 {
+        // A quorum queue elects a leader before it gives anything.
+        let got = node.ask(Method::POST, "queues/shop%2Feu/orders/get", Some(&how)).unwrap_or_else(|_| json!([]));
+        let payloads = got.as_array().unwrap().iter().map(|message| message["payload"].as_str().unwrap().to_owned());
+        let texts: Vec<String> = payloads.collect();
+        if !texts.is_empty() {
+            return texts;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Vec::new()
+}
+
+#[test]
+fn a_node_that_is_away_or_breaks_off_leaves_no_snapshot_and_is_started_again() {
+    let larder = Larder::new();
+    let away = nobody();
+    larder.configure(&source(&larder, &away, ""));
+    assert!(larder.fails("rabbit").contains("no answer from http://127.0.0.1:"));
+    assert!(larder.troubles("rabbit").contains("rabbitmq-plugins enable rabbitmq_management"));
+    let half = json!({"queues": [], "exchanges": ["x".repeat(5000)]});
+    let web = Web::start(move |asked| match asked.path.as_str() {
+        "/cut/api/definitions" => Reply::json(200, &half).cut(3000),
+        "/other/api/definitions" => Reply::json(200, &json!({"hello": "there"})),
+        _ => Reply::json(200, &json!({"queues": [], "exchanges": []})),
+    });
+    larder.configure(&source(&larder, &web.url("/cut"), ""));
+    assert!(larder.fails("rabbit").contains("no definitions from"));
+    larder.configure(&source(&larder, &web.url("/other"), ""));
+    assert!(larder.fails("rabbit").contains("neither queues nor exchanges"));
+
+    // What was stopped is started again when reading the folder fails.
+    let log = larder.path("log").display().to_string();
+    let hooks = format!(
+        "data_directory = \"/no/such/folder\"\n[source.rabbit.hooks]\nstop = \"echo stop >>{log}\"\n\
+         start = \"echo start >>{log}\"\n"
+    );
+    larder.configure(&source(&larder, &web.url(""), &hooks));
+    assert!(larder.fails("rabbit").contains("cannot find /no/such/folder"));
+    assert_eq!(fs::read_to_string(&log).unwrap(), "stop\nstart\n");
+    assert!(larder.troubles("rabbit").contains("cannot read /no/such/folder"));
+    // A dry run stops nothing.
+    larder.configured(&["run", "--dry-run"]);
+    assert_eq!(fs::read_to_string(&log).unwrap(), "stop\nstart\n");
+    assert_eq!(larder.snapshots("rabbit"), 0);
+    // What cannot be started again is a failure, with the snapshot that was made.
+    let folder = larder.path("data");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("messages"), "first").unwrap();
+    let hooks = hooks.replace("/no/such/folder", &folder.display().to_string()).replace("echo start", "false");
+    larder.configure(&source(&larder, &web.url(""), &hooks));
+    let done = larder.configured(&["run"]);
+    assert!(done.code == Some(1) && done.err.contains("hook start: sh failed"), "{done:?}");
+    assert_eq!(larder.ok(&["cat", "rabbit@latest:data/messages"]).out, "first");
+}
+
+#[test]
+fn mistakes_in_the_keys_are_said() {
+    let larder = Larder::new();
+    for (more, expected) in [
+        ("data_directory = \"/data\"", "data_directory: is consistent only while the node is stopped"),
+        ("data_directory = \"data\"", "data_directory: must be a full path"),
+        ("data_directory = \"/data\"\nvhost = \"x\"", "vhost: is one too many"),
+        ("pasword_env = \"x\"", "did you mean password_env?"),
+    ] {
+        larder.configure(&source(&larder, "http://node", more));
+        let said = larder.configured(&["run"]).err;
+        assert!(said.contains(expected), "{more}: {said}");
+    }
+    larder.configure("[source.rabbit]\nkind = \"rabbitmq\"\n");
+    let said = larder.configured(&["run"]).err;
+    assert!(said.contains("rabbit.user: is missing") && said.contains("rabbit.password_file: is missing"), "{said}");
+}
