@@ -13,6 +13,7 @@ mod folder;
 pub mod joined;
 pub mod mariadb;
 pub mod names;
+pub mod opened;
 pub mod postgres;
 pub mod redis;
 #[cfg(feature = "services")]

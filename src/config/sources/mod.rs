@@ -8,6 +8,8 @@ pub mod http;
 pub mod mariadb;
 pub mod postgres;
 #[cfg(feature = "services")]
+pub mod qdrant;
+#[cfg(feature = "services")]
 pub mod rabbitmq;
 pub mod redis;
 #[cfg(feature = "services")]
@@ -56,6 +58,9 @@ pub enum Kind {
     Mariadb(mariadb::Mariadb),
     /// Databases of a PostgreSQL server.
     Postgres(postgres::Postgres),
+    /// Collections of a Qdrant server.
+    #[cfg(feature = "services")]
+    Qdrant(qdrant::Qdrant),
     /// What a RabbitMQ node is told to have, and its data.
     #[cfg(feature = "services")]
     Rabbitmq(rabbitmq::Rabbitmq),
@@ -80,6 +85,8 @@ const KINDS: &[(&str, Reader)] = &[
     ("http", http::read),
     ("mariadb", mariadb::read),
     ("postgres", postgres::read),
+    #[cfg(feature = "services")]
+    ("qdrant", qdrant::read),
     #[cfg(feature = "services")]
     ("rabbitmq", rabbitmq::read),
     ("redis", redis::read),

@@ -11,6 +11,8 @@ mod http;
 mod mariadb;
 mod postgres;
 #[cfg(feature = "services")]
+mod qdrant;
+#[cfg(feature = "services")]
 mod rabbitmq;
 mod redis;
 #[cfg(feature = "services")]
@@ -118,6 +120,8 @@ pub fn service(kind: &Kind) -> &dyn Service {
         Kind::Http(http) => http,
         Kind::Mariadb(mariadb) => mariadb,
         Kind::Postgres(postgres) => postgres,
+        #[cfg(feature = "services")]
+        Kind::Qdrant(qdrant) => qdrant,
         #[cfg(feature = "services")]
         Kind::Rabbitmq(rabbitmq) => rabbitmq,
         Kind::Redis(redis) => redis,

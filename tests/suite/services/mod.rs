@@ -8,6 +8,7 @@ mod http;
 mod mariadb;
 mod postgres;
 mod postgres_container;
+mod qdrant;
 mod rabbitmq;
 mod redis;
 mod s3;

@@ -1,0 +1,113 @@
+//! Streams of a service as a source, each opened when somebody reads it.
+//!
+//! Promise: what a stream took at its service is given back, whatever came of it; one that cannot be opened, breaks off or
+//! turns out not to be whole fails the whole backup.
+//! Left out on purpose: how a service is asked. Whoever knows it makes the streams.
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::format::Time;
+use crate::format::listing::{Entry, Owner, compare_paths};
+use crate::source::stream::{check_name, fill, set_length, stream_entry};
+use crate::source::{Candidate, Content, Error, Found, Problem, Reader, Source, Verdict};
+
+/// A stream of a service. Dropped early, it gives back what it took.
+pub trait Stream: Read + Send {
+    /// To be asked after the last byte: whether that was all.
+    fn check(&mut self) -> Result<(), String>;
+
+    /// Gives back what it took. An error is only worth a remark: what was read is what it is.
+    fn give_back(self: Box<Self>) -> Result<(), String>;
+}
+
+/// Opens a stream.
+pub type Open = dyn Fn() -> Result<Box<dyn Stream>, String> + Send + Sync;
+
+/// A stream that is not open yet.
+pub struct Pending {
+    /// The name of the file that it becomes.
+    pub name: Vec<u8>,
+    /// Opens it.
+    pub open: Arc<Open>,
+}
+
+/// Streams, each stored under its name.
+pub struct OpenedSource {
+    streams: Vec<Pending>,
+    owner: Owner,
+    time: Time,
+}
+
+impl OpenedSource {
+    /// These, which belong to `owner` and date from `time`.
+    pub fn new(mut streams: Vec<Pending>, owner: Owner, time: Time) -> Result<Self, Error> {
+        streams.sort_by(|a, b| compare_paths(&a.name, &b.name));
+        for stream in &streams {
+            check_name(&stream.name)?;
+        }
+        Ok(Self { streams, owner, time })
+    }
+}
+
+impl Source for OpenedSource {
+    fn walk(&self, visit: &mut dyn FnMut(Found) -> ControlFlow<()>) -> Result<(), Error> {
+        for stream in &self.streams {
+            let entry = stream_entry(&stream.name, &self.owner, self.time);
+            let reader = Box::new(Ready(stream.open.clone()));
+            if visit(Found::Entry(Candidate { entry, reader })).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn replayable(&self) -> bool {
+        true
+    }
+}
+
+struct Ready(Arc<Open>);
+
+impl Reader for Ready {
+    fn open(self: Box<Self>, _: &mut Entry) -> Result<Box<dyn Content>, Problem> {
+        let (stream, flaw) = match (self.0)() {
+            Ok(stream) => (Some(stream), None),
+            Err(error) => (None, Some(error)),
+        };
+        Ok(Box::new(Opened { stream, flaw }))
+    }
+}
+
+struct Opened {
+    stream: Option<Box<dyn Stream>>,
+    flaw: Option<String>,
+}
+
+impl Content for Opened {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(stream) = &mut self.stream else { return Ok(0) };
+        fill(stream, buffer).inspect_err(|error| self.flaw = Some(format!("the stream broke off: {error}")))
+    }
+
+    fn finish(self: Box<Self>, entry: &mut Entry, bytes_read: u64) -> Verdict {
+        set_length(entry, bytes_read);
+        let Self { stream, mut flaw } = *self;
+        let mut remark = None;
+        if let Some(mut stream) = stream {
+            flaw = flaw.or_else(|| stream.check().err());
+            remark = stream.give_back().err();
+        }
+        match (flaw, remark) {
+            (Some(flaw), Some(remark)) => Verdict::Failed(format!("{flaw}\n{remark}")),
+            (Some(flaw), None) => Verdict::Failed(flaw),
+            (None, Some(remark)) => Verdict::Remarked(remark),
+            (None, None) => Verdict::Steady,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "opened_tests.rs"]
+mod tests;

@@ -1,0 +1,70 @@
+use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// A stream of three bytes that counts how often it was given back, be it by being dropped.
+struct Taken {
+    bytes: Cursor<&'static [u8]>,
+    given_back: Arc<AtomicUsize>,
+    whole: bool,
+    keeps: bool,
+}
+
+impl Read for Taken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buffer)
+    }
+}
+
+impl Stream for Taken {
+    fn check(&mut self) -> Result<(), String> {
+        if self.whole { Ok(()) } else { Err("not whole".to_owned()) }
+    }
+
+    fn give_back(self: Box<Self>) -> Result<(), String> {
+        if self.keeps { Err("it is still there".to_owned()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.given_back.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What becomes of a stream that is read to its end, and how often it was given back.
+fn verdict(whole: bool, keeps: bool) -> (Verdict, usize) {
+    let given_back = Arc::new(AtomicUsize::new(0));
+    let counted = given_back.clone();
+    let open = move || -> Result<Box<dyn Stream>, String> {
+        let given_back = counted.clone();
+        Ok(Box::new(Taken { bytes: Cursor::new(b"abc"), given_back, whole, keeps }))
+    };
+    let source = OpenedSource::new(
+        vec![Pending { name: b"x".to_vec(), open: Arc::new(open) }],
+        Owner::default(),
+        Time::default(),
+    );
+    let mut verdict = None;
+    source
+        .unwrap()
+        .walk(&mut |found| {
+            let Found::Entry(Candidate { mut entry, reader }) = found else { panic!("a problem") };
+            let mut content = reader.open(&mut entry).unwrap();
+            let mut buffer = [0; 10];
+            assert_eq!((content.read(&mut buffer).unwrap(), &buffer[..3]), (3, &b"abc"[..]));
+            verdict = Some(content.finish(&mut entry, 3));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    (verdict.unwrap(), given_back.load(Ordering::SeqCst))
+}
+
+#[test]
+fn what_was_taken_is_given_back_whatever_came_of_it() {
+    assert_eq!(verdict(true, false), (Verdict::Steady, 1));
+    assert_eq!(verdict(false, false), (Verdict::Failed("not whole".to_owned()), 1));
+    assert_eq!(verdict(true, true), (Verdict::Remarked("it is still there".to_owned()), 1));
+    assert_eq!(verdict(false, true), (Verdict::Failed("not whole\nit is still there".to_owned()), 1));
+}
