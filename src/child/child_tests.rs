@@ -2,7 +2,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{TAIL_BYTES_MAX, output_of, run};
+use super::{TAIL_BYTES_MAX, output_of, printed, run};
 
 fn shell(script: &str, limit: Duration) -> Result<(), String> {
     let mut command = Command::new("sh");
@@ -60,4 +60,17 @@ fn what_a_command_prints_has_an_end() {
     assert!(output_of("printf abcd", 3).unwrap_err().contains("more than 3 bytes"));
     assert!(output_of("yes", 1000).unwrap_err().contains("more than 1000 bytes"));
     assert!(output_of("printf abc; exit 3", 3).unwrap_err().contains("exit status: 3"));
+}
+
+#[test]
+fn what_a_command_prints_is_what_it_prints_and_no_more_than_was_asked_for() {
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    };
+    assert_eq!(**printed(shell("echo good; echo bad >&2"), 5).unwrap(), b"good\n"[..]);
+    assert_eq!(printed(shell("echo good; echo bad >&2; exit 3"), 5).unwrap_err(), "sh failed: exit status: 3\nbad");
+    assert_eq!(printed(shell("yes"), 5).unwrap_err(), "sh prints more than 5 bytes");
+    assert!(printed(Command::new("/no/such"), 5).unwrap_err().starts_with("cannot start /no/such"));
 }

@@ -119,6 +119,36 @@ pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     ended
 }
 
+/// What a command prints, which is no longer than so many bytes. What it complains of is kept for the error. If larder is
+/// killed, it and all it started are ended.
+pub fn printed(mut command: Command, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+    let words = ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned);
+    let leash = Guard::new("kill", &words, &[]);
+    let tail = child.stderr.take().map(Tail::of);
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = match child.stdout.take() {
+        Some(stdout) => stdout.take(bytes_max as u64 + 1).read_to_end(&mut bytes),
+        None => Ok(0),
+    };
+    if bytes.len() > bytes_max {
+        end(&mut child);
+    }
+    let status = child.wait();
+    if let Ok(leash) = leash {
+        leash.disarm();
+    }
+    let said = |message: String| tail.map_or(message.clone(), |tail| tail.added_to(message));
+    match (read, status) {
+        _ if bytes.len() > bytes_max => Err(format!("{name} prints more than {bytes_max} bytes")),
+        (Err(error), _) | (_, Err(error)) => Err(said(format!("the output of {name} broke off: {error}"))),
+        (Ok(_), Ok(status)) if status.success() => Ok(bytes),
+        (Ok(_), Ok(status)) => Err(said(format!("{name} failed: {status}"))),
+    }
+}
+
 /// Runs a command to its end and gives it on its standard input what `write` writes. What it says is kept for the error,
 /// and counts more than that it did not read on.
 pub fn feed(mut command: Command, write: impl FnOnce(&mut dyn Write) -> Result<(), String>) -> Result<(), String> {

@@ -75,6 +75,8 @@ pub fn put_back(
     world: &World<'_>,
 ) -> Result<Outcome, String> {
     let mut outcome = Outcome::default();
+    let stored = Stored { repo, record, threads: world.threads, observer: world.observer };
+    service(&source.kind).fits(&stored, world)?;
     // From here on, so that nothing changes between what is stored and what is replaced.
     let mut held = service(&source.kind).hold(Purpose::PutBack(record), world)?;
     if safety == Safety::Take {

@@ -8,6 +8,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::format::Time;
 use crate::format::listing::{Entry, Owner, compare_paths};
 use crate::source::stream::{check_name, fill, set_length, stream_entry};
@@ -31,6 +33,39 @@ pub struct Pending {
     pub name: Vec<u8>,
     /// Opens it.
     pub open: Arc<Open>,
+}
+
+impl Pending {
+    /// One that is there already.
+    pub fn held(name: &str, bytes: Zeroizing<Vec<u8>>) -> Self {
+        let bytes = Arc::new(bytes);
+        let open = move || Ok(Box::new(Held { bytes: bytes.clone(), at: 0 }) as Box<dyn Stream>);
+        Self { name: name.into(), open: Arc::new(open) }
+    }
+}
+
+/// What was asked for beforehand.
+struct Held {
+    bytes: Arc<Zeroizing<Vec<u8>>>,
+    at: usize,
+}
+
+impl Read for Held {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = (&self.bytes[self.at..]).read(buffer)?;
+        self.at += read;
+        Ok(read)
+    }
+}
+
+impl Stream for Held {
+    fn check(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn give_back(self: Box<Self>) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Streams, each stored under its name.

@@ -7,8 +7,8 @@ use super::*;
 struct Taken {
     bytes: Cursor<&'static [u8]>,
     given_back: Arc<AtomicUsize>,
-    whole: bool,
-    keeps: bool,
+    check: Result<(), &'static str>,
+    gives: Result<(), &'static str>,
 }
 
 impl Read for Taken {
@@ -19,11 +19,11 @@ impl Read for Taken {
 
 impl Stream for Taken {
     fn check(&mut self) -> Result<(), String> {
-        if self.whole { Ok(()) } else { Err("not whole".to_owned()) }
+        self.check.map_err(str::to_owned)
     }
 
     fn give_back(self: Box<Self>) -> Result<(), String> {
-        if self.keeps { Err("it is still there".to_owned()) } else { Ok(()) }
+        self.gives.map_err(str::to_owned)
     }
 }
 
@@ -34,12 +34,12 @@ impl Drop for Taken {
 }
 
 /// What becomes of a stream that is read to its end, and how often it was given back.
-fn verdict(whole: bool, keeps: bool) -> (Verdict, usize) {
+fn verdict(check: Result<(), &'static str>, gives: Result<(), &'static str>) -> (Verdict, usize) {
     let given_back = Arc::new(AtomicUsize::new(0));
     let counted = given_back.clone();
     let open = move || -> Result<Box<dyn Stream>, String> {
         let given_back = counted.clone();
-        Ok(Box::new(Taken { bytes: Cursor::new(b"abc"), given_back, whole, keeps }))
+        Ok(Box::new(Taken { bytes: Cursor::new(b"abc"), given_back, check, gives }))
     };
     let source = OpenedSource::new(
         vec![Pending { name: b"x".to_vec(), open: Arc::new(open) }],
@@ -63,8 +63,9 @@ fn verdict(whole: bool, keeps: bool) -> (Verdict, usize) {
 
 #[test]
 fn what_was_taken_is_given_back_whatever_came_of_it() {
-    assert_eq!(verdict(true, false), (Verdict::Steady, 1));
-    assert_eq!(verdict(false, false), (Verdict::Failed("not whole".to_owned()), 1));
-    assert_eq!(verdict(true, true), (Verdict::Remarked("it is still there".to_owned()), 1));
-    assert_eq!(verdict(false, true), (Verdict::Failed("not whole\nit is still there".to_owned()), 1));
+    let (half, there) = (Err("not whole"), Err("it is still there"));
+    assert_eq!(verdict(Ok(()), Ok(())), (Verdict::Steady, 1));
+    assert_eq!(verdict(half, Ok(())), (Verdict::Failed("not whole".to_owned()), 1));
+    assert_eq!(verdict(Ok(()), there), (Verdict::Remarked("it is still there".to_owned()), 1));
+    assert_eq!(verdict(half, there), (Verdict::Failed("not whole\nit is still there".to_owned()), 1));
 }

@@ -6,6 +6,7 @@ pub mod docker_volume;
 #[cfg(feature = "services")]
 pub mod http;
 pub mod mariadb;
+pub mod n8n;
 pub mod postgres;
 #[cfg(feature = "services")]
 pub mod qdrant;
@@ -56,6 +57,8 @@ pub enum Kind {
     Http(http::Http),
     /// Databases of a MariaDB server.
     Mariadb(mariadb::Mariadb),
+    /// Workflows and credentials of n8n.
+    N8n(n8n::N8n),
     /// Databases of a PostgreSQL server.
     Postgres(postgres::Postgres),
     /// Collections of a Qdrant server.
@@ -84,6 +87,7 @@ const KINDS: &[(&str, Reader)] = &[
     #[cfg(feature = "services")]
     ("http", http::read),
     ("mariadb", mariadb::read),
+    ("n8n", n8n::read),
     ("postgres", postgres::read),
     #[cfg(feature = "services")]
     ("qdrant", qdrant::read),

@@ -9,6 +9,7 @@ mod docker_volume;
 #[cfg(feature = "services")]
 mod http;
 mod mariadb;
+mod n8n;
 mod postgres;
 #[cfg(feature = "services")]
 mod qdrant;
@@ -98,6 +99,11 @@ pub trait Service {
     /// What `put_back` would do with this snapshot, a line each, for whoever has to agree.
     fn plan(&self, record: &Record) -> Result<Vec<String>, String>;
 
+    /// Whether the service would take this snapshot, as far as that can be told before anything is changed.
+    fn fits(&self, _: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Makes the service what the snapshot holds. Where the service lets it, what there was stays until all is ready.
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String>;
 
@@ -119,6 +125,7 @@ pub fn service(kind: &Kind) -> &dyn Service {
         #[cfg(feature = "services")]
         Kind::Http(http) => http,
         Kind::Mariadb(mariadb) => mariadb,
+        Kind::N8n(n8n) => n8n,
         Kind::Postgres(postgres) => postgres,
         #[cfg(feature = "services")]
         Kind::Qdrant(qdrant) => qdrant,

@@ -73,6 +73,13 @@ impl Service for Rabbitmq {
         })
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        if self.data_directory.is_none() || stored.is_folder(DATA.as_bytes())? {
+            return Ok(());
+        }
+        Err("the snapshot has definitions only: leave out `data_directory` to import them".to_owned())
+    }
+
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         if self.data_directory.is_some() {
             return self.put_back_data(stored, world);
@@ -186,9 +193,7 @@ impl Rabbitmq {
 
     fn put_back_data(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let folder = self.data_directory.as_ref().ok_or("there is no `data_directory`")?;
-        if !stored.is_folder(DATA.as_bytes())? {
-            return Err("the snapshot has definitions only: leave out `data_directory` to import them".to_owned());
-        }
+        self.fits(stored, world)?;
         stored.fill(DATA.as_bytes(), folder, Extra::Delete, &[], world)
     }
 }

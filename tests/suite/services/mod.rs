@@ -6,6 +6,7 @@ mod docker_volume;
 mod entries;
 mod http;
 mod mariadb;
+mod n8n;
 mod postgres;
 mod postgres_container;
 mod qdrant;

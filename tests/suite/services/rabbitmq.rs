@@ -190,6 +190,11 @@ fn definitions_come_back_after_a_backup_while_queues_are_made() {
     let done = larder.puts_back("rabbit");
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(node.has(), before);
+    // What has no data folder cannot become one, which is said before anything is stopped.
+    let hooks = "data_directory = \"/data\"\n[source.rabbit.hooks]\nstop = \"exit 1\"\nstart = \"exit 1\"\n";
+    larder.configure(&source(&larder, &node.url(), hooks));
+    let refused = larder.puts_back("rabbit");
+    assert!(refused.code == Some(1) && refused.err.contains("leave out `data_directory`"), "{refused:?}");
     one_virtual_host_alone(&node, &larder);
     refuses_who_may_not(&node, &larder);
 }

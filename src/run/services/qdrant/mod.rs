@@ -2,7 +2,6 @@
 
 mod server;
 
-use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -60,6 +59,10 @@ impl Service for Qdrant {
         ])
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        self.chosen(&stored.names_ending(ENDING)?).map(drop).map_err(|error| format!("in the snapshot, {error}"))
+    }
+
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let collections =
             self.chosen(&stored.names_ending(ENDING)?).map_err(|error| format!("in the snapshot, {error}"))?;
@@ -109,27 +112,7 @@ fn pending(server: &Server, collection: String) -> Pending {
 fn stored_aliases(aliases: &[Alias]) -> Pending {
     let one = |(alias, collection): &Alias| json!({"alias_name": alias, "collection_name": collection});
     let file = json!({"aliases": aliases.iter().map(one).collect::<Vec<_>>()}).to_string() + "\n";
-    let open = move || Ok(Box::new(Text(Cursor::new(file.clone()))) as Box<dyn Stream>);
-    Pending { name: ALIASES.into(), open: Arc::new(open) }
-}
-
-/// A text that took nothing at the server.
-struct Text(Cursor<String>);
-
-impl Read for Text {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Stream for Text {
-    fn check(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn give_back(self: Box<Self>) -> Result<(), String> {
-        Ok(())
-    }
+    Pending::held(ALIASES, file.into_bytes().into())
 }
 
 fn trouble(failure: &Failure) -> Trouble {

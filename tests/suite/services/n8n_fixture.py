@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""A fixture of n8n's program: the commands that larder uses, as documented, on files in $N8N_USER_FOLDER/.n8n.
+
+Not n8n: it knows no nodes and runs nothing. Credentials are "encrypted" so that a wrong key is told.
+"""
+import base64, hashlib, json, os, sys
+
+folder = os.path.join(os.environ.get("N8N_USER_FOLDER") or os.environ["HOME"], ".n8n")
+os.makedirs(folder, exist_ok=True)
+
+
+def load(name, otherwise):
+    try:
+        with open(os.path.join(folder, name)) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return otherwise
+
+
+def save(name, what):
+    with open(os.path.join(folder, name), "w") as file:
+        json.dump(what, file)
+
+
+def give_up(message):
+    print(message)
+    print(message, file=sys.stderr)
+    sys.exit(1)
+
+
+# As it starts: the key in its settings and the one in its environment must be the same; without either it makes one up.
+given, settings = os.environ.get("N8N_ENCRYPTION_KEY"), load("config", None)
+if settings is None:
+    settings = {"encryptionKey": given or base64.b64encode(os.urandom(24)).decode()}
+    save("config", settings)
+if given and given != settings["encryptionKey"]:
+    give_up("Error: Mismatching encryption keys.")
+print("Permissions 0644 for n8n settings file are too wide.")
+
+command, options = sys.argv[1], dict(one.lstrip("-").partition("=")[::2] for one in sys.argv[2:])
+with open(os.path.join(folder, "calls"), "a") as file:
+    file.write(command + "\n")
+if os.path.exists(os.path.join(folder, "broken")):
+    give_up("There was an error: SQLITE_CORRUPT: database disk image is malformed")
+
+mark = hashlib.sha256(settings["encryptionKey"].encode()).digest()[:8]
+if command == "make":
+    save("workflow.json", [{"id": str(n), "name": f"flow {n}", "active": True} for n in range(3)])
+    data = base64.b64encode(b"Salted__" + mark + b"token of the shop").decode()
+    save("credentials.json", [{"id": "c", "name": "shop", "data": data}])
+elif command == "open":
+    for one in load("credentials.json", []):
+        raw = base64.b64decode(one["data"])
+        print(raw[16:].decode() if raw[8:16] == mark else "cannot be decrypted")
+elif command.startswith("export:"):
+    kind = command.split(":")[1]
+    things = load(kind + ".json", [])
+    if "all" not in options:
+        give_up('Either option "--all" or "--id" have to be set!')
+    if not things:
+        give_up(f"No {'workflows' if kind == 'workflow' else kind} found with specified filters")
+    with open(options["output"], "w") as file:
+        json.dump(things, file)
+    print(f"Successfully exported {len(things)} things.")
+elif command.startswith("import:"):
+    kind = command.split(":")[1]
+    with open(options["input"]) as file:
+        new = json.load(file)
+    things = {one["id"]: one for one in load(kind + ".json", [])}
+    for one in new:
+        things[one["id"]] = {**one, "active": False} if kind == "workflow" else one
+    save(kind + ".json", list(things.values()))
+    print(f"Successfully imported {len(new)} things.")
+else:
+    give_up(f"command {command} not found")
