@@ -18,7 +18,7 @@ const CREDENTIALS: (&str, &str) = ("credentials.json", "credentials");
 const WORKFLOWS: (&str, &str) = ("workflows.json", "workflow");
 const KEY: &str = "encryption_key";
 
-/// Longest export: it is held in memory, since n8n's program wants a file that it may rename, and talks in between.
+/// Longest export. It is held in memory: whether there is anything in it decides about the whole backup.
 const EXPORT_BYTES_MAX: usize = 256 << 20;
 /// Longest file with a key.
 const KEY_BYTES_MAX: usize = 64 << 10;
