@@ -211,3 +211,20 @@ fn prune_and_check_have_schedules_of_their_own_by_the_general_clock() {
         assert!(mistakes.contains(expected), "{mistakes}");
     }
 }
+
+#[test]
+fn a_server_is_in_one_place_and_its_own_databases_are_left_alone() {
+    let of = |kind: &str, keys: &str| said(&format!("{LEAST}[source.s]\nkind = \"{kind}\"\n{keys}\n"), &[]);
+    for kind in ["mariadb", "redis"] {
+        let place = of(kind, "socket = \"/s\"\nport = 1");
+        assert!(place.contains("8:10: source.s.socket: is one too many: give socket, or host and port"), "{place}");
+    }
+    let own = of("mariadb", "databases = [\"shop\", \"mysql\"]");
+    assert!(own.contains("8:13: source.s.databases: \"mysql\" is the server's own"), "{own}");
+    let short = of("redis", "data_file = \"dump.rdb\"");
+    assert!(short.contains("8:13: source.s.data_file: must be the full path of a file"), "{short}");
+    let hooks = "data_file = \"/data/dump.rdb\"\n[source.s.hooks]\nstop = \"x\"";
+    assert!(of("redis", hooks).contains("8:13: source.s.data_file: needs the hooks stop and start"));
+    let text = format!("{LEAST}[source.s]\nkind = \"redis\"\n{hooks}\n");
+    read_with(&text, &[("LARDER__SOURCE__S__HOOKS__START", "y")]);
+}

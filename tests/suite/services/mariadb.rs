@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -415,32 +415,6 @@ fn doctor_knows_the_troubles_of_a_server() {
     drop(server);
     let said = larder.run(&["config", "check", "--config", text(&larder.path("larder.toml"))]);
     assert_eq!(said.code, Some(0), "{said:?}");
-}
-
-/// Instead of docker, something that runs what it is told here, as a container would: with nothing but what it is given.
-#[test]
-fn the_client_may_run_in_a_container() {
-    let (server, larder) = (Server::start(), Larder::new());
-    server.sql("", "CREATE DATABASE shop");
-    server.sql("shop", "CREATE TABLE items (id INT); INSERT INTO items VALUES (1), (2)");
-    configure(&larder, &server, "container = \"shop-db\"");
-    let stand_in = "#!/bin/sh\n[ \"$1 $2 $3 $4 $5\" = \"exec --interactive --env MYSQL_PWD shop-db\" ] || exit 9\nshift 5\n\
-        exec env -i PATH=/usr/bin:/bin MYSQL_PWD=\"$MYSQL_PWD\" \"$@\"\n";
-    fs::create_dir(larder.path("bin")).unwrap();
-    fs::write(larder.path("bin/docker"), stand_in).unwrap();
-    fs::set_permissions(larder.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", larder.path("bin").display());
-    let does = |line: &[&str]| {
-        let configuration = larder.path("larder.toml");
-        let line = [line, &["--config", text(&configuration)]].concat();
-        let output = larder.command(&line).env("PATH", &path).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    does(&["doctor"]);
-    does(&["run"]);
-    server.sql("shop", "DROP TABLE items");
-    does(&["restore", "db@latest", "--into", "db", "--yes"]);
-    assert_eq!(server.sql("shop", "SELECT * FROM items"), "1\n2\n");
 }
 
 #[test]

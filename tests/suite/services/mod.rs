@@ -2,6 +2,7 @@
 //!
 //! Each server is started by the test itself, in a folder of its own, and ends with it.
 
+mod containers;
 mod docker_volume;
 mod entries;
 mod http;

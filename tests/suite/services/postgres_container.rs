@@ -1,7 +1,7 @@
 //! A PostgreSQL in a container: dumped and put back by the client in there, and the volume that it keeps everything in.
 
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::chown;
 use std::process::Output;
 
 use crate::support::binary::{Done, Larder};
@@ -17,17 +17,7 @@ const SERVER: &str = "[ -d /data/db ] || initdb -D /data/db -A scram-sha-256 -U 
 
 /// A container with the PostgreSQL of this machine: an image of next to nothing, and the programs from outside.
 fn start(engine: &Engine) {
-    let root = engine.path("postgres");
-    for folder in ["data", "dev", "etc", "proc", "sys", "tmp", "usr"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    for name in ["bin", "lib", "lib64", "sbin"] {
-        symlink(format!("usr/{name}"), root.join(name)).unwrap();
-    }
-    for name in ["passwd", "group"] {
-        fs::copy(format!("/etc/{name}"), root.join("etc").join(name)).unwrap();
-    }
-    engine.import(&root, IMAGE);
+    engine.import_shell_of_this_machine(IMAGE);
     let volume = engine.volume("pgdata", &[]);
     let user = uzers::get_user_by_name("postgres").expect("PostgreSQL is not installed: run scripts/test");
     fs::write(volume.join("password"), PASSWORD).unwrap();
