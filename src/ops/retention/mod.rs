@@ -189,12 +189,19 @@ pub struct Taken {
     pub complete: bool,
     /// Its tags.
     pub tags: BTreeSet<String>,
+    /// Whether a restore of it was tried last with success.
+    pub proven: bool,
 }
+
+/// The fact about a snapshot that says how the last try to restore it ended, and what it says after a success.
+pub const DRILL: (&str, &str) = ("drill", "proven");
 
 impl From<&Snapshot> for Taken {
     fn from(snapshot: &Snapshot) -> Self {
-        let Snapshot { id, started, complete, tags, .. } = snapshot;
-        Self { id: *id, started: *started, complete: *complete, tags: tags.clone() }
+        let Snapshot { id, started, complete, tags, notes, .. } = snapshot;
+        let last = notes.iter().rfind(|(name, _)| name == DRILL.0);
+        let proven = last.is_some_and(|(_, value)| value == DRILL.1);
+        Self { id: *id, started: *started, complete: *complete, tags: tags.clone(), proven }
     }
 }
 
@@ -206,6 +213,7 @@ pub fn judge(taken: &[Taken], policy: &Policy, calendar: &Calendar) -> Vec<Verdi
     let newest = taken.last().zip(policy.within);
     let since = newest.map(|(newest, span)| calendar.before(newest.started, span));
     let newest_complete = newest_complete(taken);
+    let newest_proven = taken.iter().rposition(|one| one.proven && !one.tags.is_empty());
     let judge_one = |(at, one): (usize, &Taken)| {
         let recent = since.is_some_and(|since| one.started.timestamp() >= since);
         let beside = policy.keep_tags.iter().find(|tag| one.tags.contains(*tag));
@@ -225,25 +233,28 @@ pub fn judge(taken: &[Taken], policy: &Policy, calendar: &Calendar) -> Vec<Verdi
             verdict.keeps.push(Kept { tag: tag.to_owned(), rule });
         }
         if newest_complete == Some(at) {
-            verdict.hold();
+            verdict.hold(Rule::NewestComplete);
+        }
+        if newest_proven == Some(at) && !verdict.stays() {
+            verdict.hold(Rule::NewestProven);
         }
         verdict
     };
     let mut verdicts: Vec<Verdict> = taken.iter().enumerate().map(judge_one).collect();
     if let Some(count) = policy.max_count {
-        let newest = newest_complete.and_then(|at| taken.get(at)).map(|one| one.id);
-        limit(&mut verdicts, count, newest);
+        let stay: Vec<usize> = [newest_complete, newest_proven].into_iter().flatten().collect();
+        limit(&mut verdicts, count, &stay);
     }
     verdicts
 }
 
-/// Takes the oldest snapshots away until there are no more than so many, but never one that a name holds, nor the
-/// newest complete one.
-fn limit(verdicts: &mut [Verdict], count: u32, newest_complete: Option<SnapshotId>) {
+/// Takes the oldest snapshots away until there are no more than so many, but never one that a name holds, nor those
+/// that stay: the newest complete and the newest proven one.
+fn limit(verdicts: &mut [Verdict], count: u32, stay: &[usize]) {
     let mut surplus = verdicts.iter().filter(|one| one.stays()).count().saturating_sub(count as usize);
-    for verdict in verdicts.iter_mut().filter(|one| one.stays()) {
+    for (at, verdict) in verdicts.iter_mut().enumerate().filter(|(_, one)| one.stays()) {
         let named = verdict.keeps.iter().any(|kept| kept.rule == Rule::Own);
-        if surplus == 0 || named || newest_complete == Some(verdict.snapshot) {
+        if surplus == 0 || named || stay.contains(&at) {
             continue;
         }
         let tags = verdict.keeps.drain(..).map(|kept| Dropped { tag: kept.tag, reason: Reason::TooMany(count) });

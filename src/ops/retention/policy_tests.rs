@@ -1,4 +1,4 @@
-use super::log::{DAYS, Log, berlin, check_policy, taken_in_order};
+use super::log::{DAYS, Log, SERIES, berlin, check_policy, taken_in_order};
 use super::*;
 use crate::format::log::{Action, TagAction, TagChange};
 
@@ -201,4 +201,53 @@ fn every_verdict_says_which_rule_kept_or_dropped_each_tag() {
     let beside = Policy { keep_tags: vec!["legal".into()], ..Policy::NOTHING };
     assert_eq!(said(&beside)[1], "+last: beside legal, +daily: beside legal, +legal: named by hand");
     assert_eq!(said(&beside)[3], format!("+last: newest complete, -daily: {none}"));
+}
+
+/// Five days, of which these were proven.
+fn days(proven: &[usize]) -> Vec<Taken> {
+    let day = |at: usize| Taken {
+        id: SnapshotId::new([at as u8; 32]),
+        started: Time { seconds: 1_767_236_400 + at as i64 * 86_400, nanos: 0 },
+        complete: true,
+        tags: BTreeSet::from(["last".to_owned()]),
+        proven: proven.contains(&at),
+    };
+    (0..5).map(day).collect()
+}
+
+#[test]
+fn the_newest_proven_one_stays_whatever_the_policy() {
+    let kept = |policy: &Policy, proven: &[usize]| -> Vec<usize> {
+        let verdicts = judge(&days(proven), policy, &berlin());
+        (0..5).filter(|&at| verdicts[at].stays()).collect()
+    };
+    let last_two = Policy { last: 2, ..Policy::NOTHING };
+    assert_eq!(kept(&last_two, &[]), [3, 4]);
+    assert_eq!(kept(&last_two, &[0, 1]), [1, 3, 4]);
+    assert_eq!(kept(&last_two, &[3]), [3, 4]);
+    let at_most_one = Policy { last: 9, max_count: Some(1), ..Policy::NOTHING };
+    assert_eq!(kept(&at_most_one, &[0, 1]), [1, 4]);
+    let verdicts = judge(&days(&[1]), &last_two, &berlin());
+    assert_eq!(verdicts[1].keeps, [Kept { tag: "last".to_owned(), rule: Rule::NewestProven }]);
+}
+
+#[test]
+fn the_last_drill_says_whether_a_snapshot_is_proven() {
+    let proven = |values: &[&str]| {
+        let note = |value: &&str| (DRILL.0.to_owned(), (*value).to_owned());
+        let notes = values.iter().map(note).chain([("other".to_owned(), DRILL.1.to_owned())]).collect();
+        Taken::from(&Snapshot {
+            id: SnapshotId::new([1; 32]),
+            seq: 1,
+            series: SERIES,
+            started: Time::default(),
+            complete: true,
+            tags: BTreeSet::new(),
+            record: Vec::new(),
+            forgotten: None,
+            notes,
+        })
+        .proven
+    };
+    assert!(!proven(&[]) && proven(&[DRILL.1]) && !proven(&[DRILL.1, "failed"]) && proven(&["failed", DRILL.1]));
 }

@@ -21,6 +21,8 @@ pub enum Rule {
     Beside(String),
     /// The snapshot is the newest complete one of its series.
     NewestComplete,
+    /// The snapshot is the newest of its series of which a restore was tried with success.
+    NewestProven,
     /// Other snapshots were named.
     NotNamed,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Rule {
             Rule::Within => f.write_str("recent enough"),
             Rule::Beside(tag) => write!(f, "beside {tag}"),
             Rule::NewestComplete => f.write_str("newest complete"),
+            Rule::NewestProven => f.write_str("newest proven"),
             Rule::NotNamed => f.write_str("not named"),
         }
     }
@@ -125,13 +128,13 @@ impl Verdict {
         !self.drops.is_empty() || !self.gains.is_empty()
     }
 
-    /// Keeps `last`, or, where there is none and nothing else stays, the finest tier there is.
-    pub fn hold(&mut self) {
+    /// Keeps `last`, or, where there is none and nothing else stays, the finest tier there is, by this rule.
+    pub fn hold(&mut self, rule: Rule) {
         let place = |tier: Tier| self.drops.iter().position(|dropped| dropped.tag == tier.name());
         let held = if self.stays() { place(Tier::Last) } else { TIERS.into_iter().find_map(place) };
         if let Some(at) = held {
             let tag = self.drops.remove(at).tag;
-            self.keeps.push(Kept { tag, rule: Rule::NewestComplete });
+            self.keeps.push(Kept { tag, rule });
         }
     }
 }
