@@ -36,6 +36,7 @@ impl Service for Directory {
 
     fn plan(&self, record: &Record) -> Result<Vec<String>, String> {
         let extra = match self.extra() {
+            _ if !record.complete => "what is not in the snapshot stays, for it is incomplete",
             Extra::Delete => "what is not in the snapshot is deleted, but for what `exclude` names",
             Extra::Leave => "what is not in the snapshot stays",
         };

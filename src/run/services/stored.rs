@@ -93,7 +93,8 @@ impl Stored<'_> {
         child::feed(command, |stdin| self.write(path, stdin).map(drop))
     }
 
-    /// Makes a folder what is at a path. Folders of larder's own are never touched.
+    /// Makes a folder what is at a path. Folders of larder's own are never touched, and of an incomplete snapshot nothing is
+    /// deleted: what could not be read then is in no snapshot, the one taken before this restore included.
     pub fn fill(
         &self,
         path: &[u8],
@@ -106,9 +107,10 @@ impl Stored<'_> {
         if let Some(own) = world.own.iter().find(|own| real.starts_with(own)) {
             return Err(format!("{} lies in {}, which is larder's own", target.display(), own.display()));
         }
+        let holds_own = world.own.iter().any(|own| own.starts_with(&real));
         let options = Options {
             existing: Existing::Changed,
-            extra: if world.own.iter().any(|own| own.starts_with(&real)) { Extra::Leave } else { extra },
+            extra: if !self.record.complete || holds_own { Extra::Leave } else { extra },
             owners: Owners::AsStored,
             verify: Verify::No,
             mode: Mode::Write,

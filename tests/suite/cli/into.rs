@@ -1,6 +1,8 @@
 //! Back into the service: `restore --into`, and `doctor` before.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -102,6 +104,26 @@ fn a_folder_becomes_what_was_stored_but_for_what_is_left_out() {
     assert_eq!(shell.read("data/folder/two"), "two\n");
 }
 
+/// What could not be read is in no snapshot: nothing may delete it.
+#[test]
+fn what_an_incomplete_snapshot_lacks_is_not_deleted() {
+    let shell = configured();
+    shell.write("data/secret", "in no snapshot\n");
+    shell.write("data/later", "later\n");
+    let everything = ["-R", "65534:65534", "."];
+    assert!(Command::new("chown").args(everything).current_dir(shell.folder.path()).status().unwrap().success());
+    fs::set_permissions(shell.path("data/secret"), Permissions::from_mode(0o000)).unwrap();
+    let shell = shell.typed_by_nobody();
+    assert_eq!(shell.types("run files --quiet").code, 3);
+    shell.write("data/one", "changed\n");
+    let seen = shell.types("restore files@latest --into files --yes");
+    assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+    assert!(seen.stdout.contains("stays, for it is incomplete"), "{}", seen.stdout);
+    assert_eq!((shell.read("data/one"), shell.read("data/secret")), ("one\n".into(), "in no snapshot\n".into()));
+    // The complete one from before does not have `later`, and the one that is stored first does.
+    assert!(shell.path("data/later").exists());
+}
+
 #[test]
 fn a_repository_in_the_folder_survives() {
     let shell = configured();
@@ -175,7 +197,7 @@ fn what_was_stopped_is_started_again_when_larder_is_killed() {
             assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
             thread::sleep(Duration::from_millis(5));
         }
-        let sent = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(sent.unwrap().success());
         assert!(!child.wait().unwrap().success());
         while shell.path("stopped").exists() {
