@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
@@ -11,6 +10,10 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use super::Shell;
+
+/// The leader of the terminal's session. It stays until it is killed: when a leader ends, the system throws away
+/// what was written to the terminal and not yet read.
+const LEADER: &str = r#"trap : INT; "$@"; echo "[ended: $?]"; exec sleep 600"#;
 
 /// A terminal with the program on it.
 pub(super) struct Terminal {
@@ -22,40 +25,47 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn new(mut shell: Shell, line: &str) -> (Self, Shell) {
         // `setsid` gives the program a terminal of its own without a line of unsafe code here.
-        let program = std::mem::replace(&mut shell.program, "setsid".into());
+        let original = std::mem::replace(&mut shell.program, "setsid".into());
+        let leader = shell.path("leader.sh");
+        std::fs::write(&leader, LEADER).unwrap();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap().into_bytes();
         let name = PathBuf::from(std::ffi::OsString::from_vec(name));
         let slave = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
-        let mut command = shell.command(&format!("--ctty --wait {} {line}", program.display()));
+        let program = format!("--ctty sh {} {} {line}", leader.display(), original.display());
+        let mut command = shell.command(&program);
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
-        shell.program = program;
+        shell.program = original;
         (Self { master: master.into(), child, seen: String::new() }, shell)
     }
 
     /// Waits until this was shown, then types that.
     pub(super) fn answers(&mut self, shown: &str, typed: &str) {
+        self.waits_for(shown);
+        self.master.write_all(typed.as_bytes()).unwrap();
+    }
+
+    fn waits_for(&mut self, shown: &str) {
         let from = self.seen.len();
         let mut buffer = [0; 1000];
         while !self.seen[from..].contains(shown) {
             let read = self.master.read(&mut buffer);
-            let length = read.unwrap_or_else(|error| panic!("{shown:?} was not asked: {error}: {}", self.seen));
+            let length = read.unwrap_or_else(|error| panic!("{shown:?} was not shown: {error}: {}", self.seen));
             self.seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
-        self.master.write_all(typed.as_bytes()).unwrap();
     }
 
     /// Waits for the end: exit code (128 and the signal's number, if one ended it), and all that was shown.
     pub(super) fn ends(mut self) -> (i32, String) {
-        let mut rest = Vec::new();
-        // Ends with an error when nobody holds the other side any more.
-        let _ = self.master.read_to_end(&mut rest);
-        let status = self.child.wait().unwrap();
-        let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap();
+        self.waits_for("]\r\n");
         assert!(tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ECHO), "what is typed is not shown");
-        (code, (self.seen + &String::from_utf8_lossy(&rest)).replace('\r', ""))
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let seen = self.seen.replace('\r', "");
+        let (seen, code) = seen.rsplit_once("[ended: ").unwrap();
+        (code.trim_end_matches("]\n").parse().unwrap(), seen.into())
     }
 }
 
