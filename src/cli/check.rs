@@ -6,12 +6,16 @@ use clap::Args;
 use serde::Serialize;
 
 use larder::crypto::random;
-use larder::ops::check::findings::PATHS_MAX;
 use larder::ops::check::{self, Depth, Part, Problem, Report};
 
 use crate::cli::output::{self, Form, JsonPaths, Outcome, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session};
+
+/// What is shown to people of one problem, and of all; --json has everything.
+const PATHS_SHOWN: usize = 20;
+const SNAPSHOTS_SHOWN: usize = 100;
+const PROBLEMS_SHOWN: usize = 1000;
 
 /// Check that everything is there and is what it should be
 #[derive(Debug, Args)]
@@ -68,7 +72,7 @@ struct Found<'a> {
     snapshots_total: u64,
     #[serde(flatten)]
     paths: JsonPaths,
-    paths_total: u64,
+    paths_unnamed: u64,
 }
 
 /// Checks.
@@ -102,22 +106,24 @@ fn show(session: &mut Session, report: &Report, depth: Depth, seconds: f64) -> R
     for note in &report.notes {
         out.note(note);
     }
-    for problem in &report.problems {
+    for problem in report.problems.iter().take(PROBLEMS_SHOWN) {
         out.line(format!("damaged: {}: {}", problem.object, what(problem)))?;
         if let Some(touched) = snapshots(problem) {
             out.line(format!("  in {touched}"))?;
         }
-        for path in &problem.paths {
+        for path in problem.paths.iter().take(PATHS_SHOWN) {
             out.line(format!("  {}", if path.is_empty() { ".".into() } else { escaped(path) }))?;
         }
-        // One path in two snapshots counts twice, and is named once: only a full list leaves something unsaid.
-        if problem.paths.len() == PATHS_MAX && problem.paths_total > PATHS_MAX as u64 {
-            out.line(format!("  and more paths; {} in all, those of each snapshot counted", problem.paths_total))?;
+        let unsaid = problem.paths.len().saturating_sub(PATHS_SHOWN) as u64;
+        match problem.unnamed {
+            0 if unsaid > 0 => out.line(format!("  and {}; --json names them", plural(unsaid, "more path")))?,
+            0 => {}
+            _ => out.line(format!("  and {} or more; --json names as many as it can", plural(unsaid, "more path")))?,
         }
     }
-    let unsaid = report.problems_total.saturating_sub(report.problems.len() as u64);
+    let unsaid = report.problems_total.saturating_sub(PROBLEMS_SHOWN as u64);
     if unsaid > 0 {
-        out.line(format!("and {}", plural(unsaid, "more problem")))?;
+        out.line(format!("and {}; --json names them", plural(unsaid, "more problem")))?;
     }
     let looked = [
         plural(report.snapshots, "snapshot"),
@@ -146,7 +152,7 @@ fn snapshots(problem: &Problem) -> Option<String> {
     if problem.snapshots.is_empty() {
         return None;
     }
-    let names: Vec<String> = problem.snapshots.iter().map(|id| id.short()).collect();
+    let names: Vec<String> = problem.snapshots.iter().take(SNAPSHOTS_SHOWN).map(|id| id.short()).collect();
     let unsaid = problem.snapshots_total.saturating_sub(names.len() as u64);
     let more = if unsaid > 0 { format!(" and {unsaid} more") } else { String::new() };
     let noun = if names.len() == 1 { "snapshot" } else { "snapshots" };
@@ -160,7 +166,7 @@ fn found(problem: &Problem) -> Found<'_> {
         snapshots: problem.snapshots.iter().map(ToString::to_string).collect(),
         snapshots_total: problem.snapshots_total,
         paths: JsonPaths::from(problem.paths.as_slice()),
-        paths_total: problem.paths_total,
+        paths_unnamed: problem.unnamed,
     }
 }
 

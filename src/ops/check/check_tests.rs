@@ -55,7 +55,7 @@ fn a_missing_pack_is_named_with_what_lay_in_it_if_the_index_knows() {
     let [problem] = &report.problems[..] else { panic!("{:?}", report.problems) };
     assert_eq!(problem.object, objects::pack_name(data));
     assert_eq!(problem.snapshots, [first, second]);
-    assert_eq!((problem.paths.as_slice(), problem.paths_total), ([b"a".to_vec(), b"b".to_vec()].as_slice(), 3));
+    assert_eq!((problem.paths.as_slice(), problem.unnamed), ([b"a".to_vec(), b"b".to_vec()].as_slice(), 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a check has found so far, and where it lies.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::format::packs::Directory;
 use crate::id::{ChunkId, SnapshotId};
@@ -8,11 +8,11 @@ use crate::index::PackNumber;
 use crate::ops::check::Problem;
 
 /// Problems that are kept; all are counted.
-pub const PROBLEMS_MAX: usize = 1000;
-/// Snapshots named for a problem.
-pub const SNAPSHOTS_MAX: usize = 100;
-/// Paths named for a problem.
-pub const PATHS_MAX: usize = 20;
+pub const PROBLEMS_MAX: usize = 100_000;
+/// Room for the names of what all problems touch, in bytes: memory must not grow with the repository.
+const ROOM: usize = 32 << 20;
+/// What a name takes beside its bytes, roughly.
+const NAME_OVERHEAD: usize = 48;
 /// Chunks whose problem is remembered.
 const CHUNKS_MAX: usize = 1 << 20;
 
@@ -32,16 +32,31 @@ pub enum Place {
 }
 
 /// Problems, and what tells that a snapshot is touched by one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Findings {
     problems: Vec<Problem>,
     total: u64,
+    /// The paths that each problem touches.
+    paths: HashMap<usize, BTreeSet<Vec<u8>>>,
+    room: usize,
     packs: HashMap<PackNumber, usize>,
     blocks: HashMap<(PackNumber, u32), usize>,
     chunks: HashMap<ChunkId, usize>,
 }
 
+impl Default for Findings {
+    fn default() -> Self {
+        Self::with_room(ROOM)
+    }
+}
+
 impl Findings {
+    /// Nothing found so far, with room for so many bytes of names.
+    pub fn with_room(room: usize) -> Self {
+        let (packs, blocks, chunks) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { problems: Vec::new(), total: 0, paths: HashMap::new(), room, packs, blocks, chunks }
+    }
+
     /// Adds a problem.
     pub fn add(&mut self, object: impl Into<String>, what: impl Into<String>, place: Place) {
         self.total += 1;
@@ -55,7 +70,7 @@ impl Findings {
             snapshots: Vec::new(),
             snapshots_total: 0,
             paths: Vec::new(),
-            paths_total: 0,
+            unnamed: 0,
         };
         match place {
             Place::Beside => {}
@@ -110,13 +125,41 @@ impl Findings {
         self.packs.get(&pack).or_else(|| self.blocks.get(&(pack, block))).copied()
     }
 
-    /// One problem.
-    pub fn problem(&mut self, at: usize) -> &mut Problem {
-        &mut self.problems[at]
+    /// Notes that a problem touches a snapshot.
+    pub fn touches_snapshot(&mut self, at: usize, snapshot: SnapshotId) {
+        let takes = size_of::<SnapshotId>();
+        let problem = &mut self.problems[at];
+        problem.snapshots_total += 1;
+        if takes <= self.room {
+            self.room -= takes;
+            problem.snapshots.push(snapshot);
+        }
+    }
+
+    /// Notes that a problem touches a path, in whichever snapshot.
+    pub fn touches_path(&mut self, at: usize, path: &[u8]) {
+        let paths = self.paths.entry(at).or_default();
+        if paths.contains(path) {
+            return;
+        }
+        let takes = path.len() + NAME_OVERHEAD;
+        if takes <= self.room {
+            self.room -= takes;
+            paths.insert(path.to_vec());
+        } else {
+            self.problems[at].unnamed += 1;
+        }
     }
 
     /// All problems kept.
-    pub fn into_problems(self) -> Vec<Problem> {
+    pub fn into_problems(mut self) -> Vec<Problem> {
+        for (at, paths) in self.paths.drain() {
+            self.problems[at].paths = paths.into_iter().collect();
+        }
         self.problems
     }
 }
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;

@@ -52,14 +52,14 @@ pub struct Problem {
     pub object: String,
     /// What is wrong with it.
     pub what: String,
-    /// Live snapshots that it touches, at most [`findings::SNAPSHOTS_MAX`] of them.
+    /// Live snapshots that it touches: all of them, unless so much is damaged that there is no room for their names.
     pub snapshots: Vec<SnapshotId>,
     /// How many live snapshots it touches.
     pub snapshots_total: u64,
-    /// Paths that it touches, at most [`findings::PATHS_MAX`] of them. For a page: the first path on it.
+    /// Paths that it touches, in whichever snapshot, in order. For a page: the first path on it.
     pub paths: Vec<Vec<u8>>,
-    /// How many paths it touches, those of each snapshot counted.
-    pub paths_total: u64,
+    /// How many times a path was touched that there was no room to name.
+    pub unnamed: u64,
 }
 
 /// What was found.

@@ -9,7 +9,7 @@ use crate::format::pages;
 use crate::id::{ChunkId, SnapshotId};
 use crate::index::Location;
 use crate::ops::check::Problem;
-use crate::ops::check::findings::{Findings, PATHS_MAX, SNAPSHOTS_MAX};
+use crate::ops::check::findings::Findings;
 use crate::ops::walk::Counting;
 use crate::repo::Repository;
 use crate::repo::catalog::ask;
@@ -164,17 +164,10 @@ impl Walk<'_> {
         if last.is_some_and(|last| last.0 == self.snapshot && last.1 == path) {
             return;
         }
-        let problem = self.findings.problem(at);
         if last.is_none_or(|last| last.0 != self.snapshot) {
-            problem.snapshots_total += 1;
-            if problem.snapshots.len() < SNAPSHOTS_MAX {
-                problem.snapshots.push(self.snapshot);
-            }
+            self.findings.touches_snapshot(at, self.snapshot);
         }
-        problem.paths_total += 1;
-        if problem.paths.len() < PATHS_MAX && !problem.paths.iter().any(|known| known == path) {
-            problem.paths.push(path.to_vec());
-        }
+        self.findings.touches_path(at, path);
         self.last.insert(at, (self.snapshot, path.to_vec()));
     }
 }

@@ -45,7 +45,7 @@ fn check_restore_and_cat_name_what_the_damage_touches() {
 }
 
 #[test]
-fn of_many_paths_some_are_named() {
+fn of_many_paths_people_see_some_and_programs_all() {
     let shell = Shell::new();
     for nth in 10..40 {
         shell.write(&format!("data/file{nth}"), &format!("{nth}"));
@@ -57,7 +57,12 @@ fn of_many_paths_some_are_named() {
     let lines: Vec<&str> = seen.stdout.lines().collect();
     let paths = lines.iter().filter(|line| line.starts_with("  file")).count();
     assert_eq!((seen.code, paths), (4, 20), "{lines:?}");
-    assert!(lines.contains(&"  and more paths; 60 in all, those of each snapshot counted"), "{lines:?}");
+    assert!(lines.contains(&"  and 10 more paths; --json names them"), "{lines:?}");
+    let seen = shell.types("check --read-data --json --quiet");
+    let answer: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    let problem = &answer["problems"][0];
+    let expected: Vec<String> = (10..40).map(|nth| format!("file{nth}")).collect();
+    assert_eq!((&problem["paths"], &problem["paths_unnamed"]), (&expected.into(), &0.into()), "{answer}");
 }
 
 #[test]
