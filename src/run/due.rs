@@ -11,34 +11,67 @@ use crate::run::World;
 
 /// How late something may be that is not made up for when it was missed.
 const LATE_MAX: Duration = Duration::from_secs(60 * 60);
+/// By how much a clock may be behind what it said before and still count as the same clock, set right.
+pub const STEP_SECONDS_MAX: i64 = 5 * 60;
+
+/// Whose clock is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock<'c> {
+    /// What it says.
+    pub now: Time,
+    /// When the machine, or what never rests on it, was started, if that is known.
+    pub booted: Option<Time>,
+    /// The machine's name.
+    pub host: &'c str,
+}
+
+impl<'c> Clock<'c> {
+    /// That of a run.
+    pub fn of(world: &'c World<'_>) -> Self {
+        Self { now: (world.now)(), booted: world.booted, host: &world.host }
+    }
+
+    /// Whether a time is one that this clock cannot have said: it was set back since.
+    pub fn denies(&self, time: Time) -> bool {
+        time.seconds > self.now.seconds.saturating_add(STEP_SECONDS_MAX)
+    }
+}
 
 /// Whether something that was done last at this time, if ever, is due. What was never done is due at once.
 ///
 /// `name` gives it a jitter of its own, which stays the same for the same moment.
 pub fn is_due(timetable: &Timetable, last: Option<Time>, name: &str, world: &World<'_>) -> bool {
+    let clock = Clock::of(world);
+    next(timetable, last, name, &clock).is_some_and(|moment| moment <= clock.now.timestamp())
+}
+
+/// The moment at which something is due that was done last at this time, if ever; one that has passed if it is due.
+pub fn next(timetable: &Timetable, last: Option<Time>, name: &str, clock: &Clock<'_>) -> Option<Timestamp> {
     if !timetable.enabled {
-        return false;
+        return None;
     }
-    let now = (world.now)();
+    let now = clock.now.timestamp();
     // One that was done in what is the future now: the clock was set back, and cannot tell. Waiting might take years.
-    let Some(last) = last.filter(|last| *last <= now) else { return true };
-    let started_since = world.booted.is_some_and(|booted| booted > last);
+    let Some(last) = last.filter(|last| !clock.denies(*last)) else { return Some(now) };
+    let started_since = clock.booted.is_some_and(|booted| booted > last && booted <= clock.now);
     if timetable.on_start == OnStart::Run && started_since {
-        return true;
+        return Some(now);
     }
-    let moment = |after: Timestamp| {
-        let moment = timetable.cron.next(after, &timetable.zone)?;
-        moment.checked_add(jitter(timetable, moment, &[name, &world.host])).ok()
-    };
-    let now = now.timestamp();
+    let last = last.timestamp();
     match timetable.missed {
-        Missed::Run => moment(last.timestamp()).is_some_and(|moment| moment <= now),
+        Missed::Run => following(timetable, last, name, clock.host),
         Missed::Skip => {
             let window = SignedDuration::try_from(LATE_MAX + timetable.jitter).unwrap_or(SignedDuration::MAX);
             let earliest = now.checked_sub(window).unwrap_or(Timestamp::MIN);
-            moment(earliest.max(last.timestamp())).is_some_and(|moment| moment <= now)
+            following(timetable, earliest.max(last), name, clock.host)
         }
     }
+}
+
+/// The first moment of the timetable after a time, with its jitter.
+pub fn following(timetable: &Timetable, after: Timestamp, name: &str, host: &str) -> Option<Timestamp> {
+    let moment = timetable.cron.next(after, &timetable.zone)?;
+    moment.checked_add(jitter(timetable, moment, &[name, host])).ok()
 }
 
 fn jitter(timetable: &Timetable, moment: Timestamp, whose: &[&str]) -> SignedDuration {

@@ -89,3 +89,16 @@ fn jitter_is_below_its_limit_the_same_every_time_and_not_the_same_for_all() {
 fn a_clock_that_was_set_back_does_not_stop_it() {
     assert!(due(&daily(), MIDNIGHT + 900 * DAY, MIDNIGHT));
 }
+
+/// What is done at two o'clock is not done once more when the clock is set right by a second just then.
+#[test]
+fn a_clock_that_is_set_right_makes_nothing_due() {
+    let two = MIDNIGHT + 2 * HOUR;
+    assert!(!due(&daily(), two, two - 1) && !due(&daily(), two, two) && due(&daily(), two, two + DAY));
+}
+
+#[test]
+fn a_start_in_what_is_the_future_now_makes_nothing_due() {
+    let on_start = Timetable { on_start: OnStart::Run, ..daily() };
+    assert!(!asked(&on_start, Some(MIDNIGHT), MIDNIGHT + HOUR, Some(MIDNIGHT + 5 * HOUR), "x"));
+}

@@ -2,6 +2,7 @@
 //!
 //! A cache: lost, things are done once more, and somebody may be told once more. No harm.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -23,6 +24,9 @@ pub struct Memory {
     pub part: u64,
     /// How the last run ended.
     pub status: Option<Status>,
+    /// When each source was taken last, whatever came of it.
+    #[serde(default)]
+    pub attempts: BTreeMap<String, i64>,
 }
 
 impl Memory {

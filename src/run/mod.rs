@@ -4,6 +4,8 @@
 //! read back out of the repository.
 //! Left out on purpose: when to run (`schedule`), and who is told.
 
+pub mod agenda;
+pub mod daemon;
 pub mod doctor;
 pub mod due;
 pub mod hooks;
@@ -111,9 +113,14 @@ pub fn run(
         told: Vec::new(),
     };
     let mut memory = Memory::read(world.memory.as_deref());
+    memory.attempts.extend(sources.iter().map(|source| (source.name.clone(), started.seconds)));
     let (around, ready) = begin(&config.hooks, request, &facts(None));
+    let mut take = |source: &&Source| {
+        memory.attempts.insert(source.name.clone(), (world.now)().seconds);
+        run_one(repo, source, request, world, &id)
+    };
     match ready {
-        Ok(()) => report.sources = sources.iter().map(|source| run_one(repo, source, request, world, &id)).collect(),
+        Ok(()) => report.sources = sources.iter().map(&mut take).collect(),
         Err(error) => report.errors.push(format!("{error}\nnothing was run")),
     }
     if report.errors.is_empty() && !request.dry_run {

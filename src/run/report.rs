@@ -111,16 +111,22 @@ impl Status {
 impl Report {
     /// The report of no run, to try whether somebody can be told.
     pub fn of_a_test(now: Time) -> Self {
+        let only = Self::without_a_run(now, "this is only a test".to_owned());
+        Self { run: "test".to_owned(), dry_run: true, status: Status::Done, ..only }
+    }
+
+    /// The report of a run that could not begin.
+    pub fn without_a_run(now: Time, error: String) -> Self {
         Self {
-            run: "test".to_owned(),
+            run: "none".to_owned(),
             started: now.rfc3339(),
             ended: now.rfc3339(),
             duration_seconds: 0.0,
-            dry_run: true,
-            status: Status::Done,
+            dry_run: false,
+            status: Status::Failed,
             sources: Vec::new(),
             upkeep: Vec::new(),
-            errors: vec!["this is only a test".to_owned()],
+            errors: vec![error],
             told: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ mod architecture;
 mod cli;
 mod concurrency;
 mod crash;
+mod daemon;
 mod damage;
 mod entries;
 mod fail;

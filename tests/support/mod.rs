@@ -8,6 +8,7 @@ pub mod configured;
 pub mod crashing;
 pub mod damage_repo;
 pub mod damage_samples;
+pub mod days;
 pub mod disk;
 pub mod docker;
 pub mod failing;
