@@ -12,6 +12,7 @@ pub mod crypto;
 pub mod dump;
 pub mod duration;
 pub mod http;
+pub mod mail;
 pub mod progress;
 pub mod schedule;
 pub mod sqlite;

@@ -228,3 +228,60 @@ fn a_server_is_in_one_place_and_its_own_databases_are_left_alone() {
     let text = format!("{LEAST}[source.s]\nkind = \"redis\"\n{hooks}\n");
     read_with(&text, &[("LARDER__SOURCE__S__HOOKS__START", "y")]);
 }
+
+#[cfg(feature = "services")]
+#[test]
+fn who_is_written_to_has_a_server_and_a_password_stays_where_it_is_safe() {
+    use crate::config::notify::Way;
+    use crate::mail::Encryption;
+
+    let table = |keys: &str| format!("{LEAST}[notify.admin]\nkind = \"email\"\n{keys}\n");
+    let least = "host = \"mail.example.org\"\nfrom = \"larder <a@example.org>\"\nto = [\"b@example.org\"]\n";
+    let email = |keys: &str| match read_with(&table(&format!("{least}{keys}")), &[]).notify.remove(0).way {
+        Way::Email(email) => email,
+        other @ Way::Http(_) => panic!("{other:?}"),
+    };
+    for (keys, encryption, port) in [
+        ("", Encryption::Starttls, 587),
+        ("encryption = \"smtps\"", Encryption::Smtps, 465),
+        ("encryption = \"none\"", Encryption::None, 25),
+        ("port = 2525", Encryption::Starttls, 2525),
+    ] {
+        let read = email(keys);
+        assert_eq!((read.encryption, read.port), (encryption, port), "{keys}");
+    }
+    let login = "user = \"a\"\npassword_env = \"P\"\nencryption = \"none\"";
+    for (keys, mistake) in [
+        ("host = \"h:25\"", "notify.admin.host: \"h:25\" is no name of a machine"),
+        ("host = \"bücher\"", "notify.admin.host: \"bücher\" is no name"),
+        ("encryption = \"tls\"", "\"tls\" is none of none, smtps, starttls"),
+        ("port = 70000", "notify.admin.port: is above 65535"),
+        ("to = \"b@example.org\"", "notify.admin.to: must be a list of texts"),
+        ("to = []", "notify.admin.to: names nobody"),
+        ("to = [\"b\"]", "notify.admin.to: \"b\" is no address of e-mail"),
+        ("from = \"a@b\\r\\nBcc: c@d\"", "notify.admin.from: "),
+        ("user = \"a\"", "notify.admin.user: has no password"),
+        ("password_env = \"P\"", "notify.admin.user: is missing"),
+        ("password = \"p\"", "notify.admin.password: is no key larder knows here"),
+        ("url = \"http://x\"", "notify.admin.url: is no key larder knows here"),
+        ("limit = \"0s\"", "notify.admin.limit: must be at least 1s"),
+        (login, "notify.admin.encryption: a password goes unencrypted to this machine alone"),
+    ] {
+        let key = keys.split(' ').next().unwrap();
+        let others: String =
+            least.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+        let said = said(&table(&format!("{others}{keys}")), &[]);
+        assert!(said.contains(mistake) && said.lines().count() == 1, "{keys}: {said}");
+    }
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        let keys = least.replace("mail.example.org", host);
+        read_with(&table(&format!("{keys}{login}")), &[]);
+    }
+    let nothing = said(&table(""), &[]);
+    assert!(
+        ["host", "from", "to"].iter().all(|key| nothing.contains(&format!("notify.admin.{key}: is missing"))),
+        "{nothing}"
+    );
+    let kind = said(&format!("{LEAST}[notify.admin]\nkind = \"mail\"\nhost = \"h\"\n"), &[]);
+    assert!(kind.contains("\"mail\" is none of discord, email,") && kind.lines().count() == 1, "{kind}");
+}

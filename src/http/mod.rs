@@ -46,6 +46,8 @@ pub struct Settings<'s> {
     pub redirects: Redirects,
     /// How long a server may be silent.
     pub silence: Duration,
+    /// How long a request may take in all, its answer included, where that is to have an end.
+    pub limit: Option<Duration>,
 }
 
 /// What to do when a server says that something has moved.
@@ -59,7 +61,7 @@ pub enum Redirects {
 
 impl Default for Settings<'_> {
     fn default() -> Self {
-        Self { certificates: None, redirects: Redirects::Follow, silence: SILENCE_LIMIT }
+        Self { certificates: None, redirects: Redirects::Follow, silence: SILENCE_LIMIT, limit: None }
     }
 }
 
@@ -157,6 +159,7 @@ impl Client {
         };
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .timeout_global(settings.limit)
             .timeout_connect(Some(CONNECT_LIMIT))
             .timeout_per_read(Some(settings.silence))
             .timeout_per_write(Some(settings.silence))

@@ -39,7 +39,8 @@ impl Server {
     /// The server of a source.
     pub fn new(source: &Qdrant, key: Option<Zeroizing<String>>) -> Result<Self, Error> {
         let certificates = source.ca_file.as_deref();
-        let client = Client::with(&Settings { certificates, redirects: Redirects::Refuse, silence: SILENCE })?;
+        let client =
+            Client::with(&Settings { certificates, redirects: Redirects::Refuse, silence: SILENCE, limit: None })?;
         Ok(Self { client, url: source.url.clone(), key, certificates: source.ca_file.clone() })
     }
 

@@ -1,0 +1,87 @@
+//! Telling somebody by a request: webhooks, channels, monitors.
+
+use std::thread;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::config::notify::{Http, Kind, Url};
+use crate::config::secret::SecretFrom;
+use crate::http::{Body, Client, Error, Method, Request, Settings};
+use crate::run::World;
+use crate::run::notify::{PAUSES, summary};
+use crate::run::report::Report;
+
+/// Longest message that Discord takes, in characters.
+const DISCORD_CHARS_MAX: usize = 2000;
+
+/// Tells one of them; tries again when nobody answers, or the other side is out of order.
+pub fn send(http: &Http, limit: Duration, report: &Report, world: &World<'_>) -> Result<(), String> {
+    let secret = |from: &SecretFrom| from.fetch(world.variables);
+    let url = match &http.url {
+        Url::Plain(url) => Zeroizing::new(url.clone()),
+        Url::Secret(from) => secret(from).map_err(|error| format!("no address: {error}"))?,
+    };
+    let body = body(http.kind, report, &world.host)?;
+    let mut headers = Vec::new();
+    if !body.is_empty() {
+        headers.push(("content-type", Zeroizing::new("application/json".to_owned())));
+    }
+    if let Some(from) = &http.secret {
+        let secret = secret(from).map_err(|error| format!("no secret: {error}"))?;
+        headers.push(("x-larder-signature", Zeroizing::new(signature(&body, secret.as_bytes())?)));
+    }
+    let settings = Settings { certificates: http.ca_file.as_deref(), limit: Some(limit), ..Settings::default() };
+    let client = Client::with(&settings).map_err(|error| error.to_string())?;
+    let method = if http.kind == Kind::Ping { Method::GET } else { Method::POST };
+    let request = Request { method, url: &url, headers };
+    let mut pauses = PAUSES.iter();
+    loop {
+        let body = if body.is_empty() { Body::Empty } else { Body::Bytes(&body) };
+        let Err(error) = client.request(&request, body) else { return Ok(()) };
+        let again = match &error {
+            Error::Silent { .. } => true,
+            Error::Refused { status, .. } => *status >= 500 || *status == 429,
+            Error::Address { .. } | Error::Certificates { .. } => false,
+        };
+        match pauses.next().filter(|_| again) {
+            Some(pause) => thread::sleep(*pause),
+            None => return Err(without_path(&error, http)),
+        }
+    }
+}
+
+fn body(kind: Kind, report: &Report, host: &str) -> Result<Vec<u8>, String> {
+    Ok(match kind {
+        Kind::Ping => Vec::new(),
+        Kind::Webhook => serde_json::to_vec(report).map_err(|error| error.to_string())?,
+        Kind::Slack => json!({ "text": summary(report, host) }).to_string().into_bytes(),
+        Kind::Discord => {
+            let text: String = summary(report, host).chars().take(DISCORD_CHARS_MAX).collect();
+            json!({ "content": text }).to_string().into_bytes()
+        }
+    })
+}
+
+/// What is shown of an error: the path of a secret address is secret, too.
+fn without_path(error: &Error, http: &Http) -> String {
+    match (&http.url, error) {
+        (Url::Plain(_), error) => error.to_string(),
+        (Url::Secret(_), Error::Refused { status, said, .. }) => {
+            format!("the other side answered {status}: {said}")
+        }
+        (Url::Secret(_), Error::Silent { reason, .. }) => format!("no answer: {reason}"),
+        (Url::Secret(_), Error::Address { reason, .. }) => format!("the address is none: {reason}"),
+        (Url::Secret(_), error @ Error::Certificates { .. }) => error.to_string(),
+    }
+}
+
+/// `sha256=` and the HMAC of the body, as GitHub and others sign.
+fn signature(body: &[u8], secret: &[u8]) -> Result<String, String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|error| error.to_string())?;
+    mac.update(body);
+    Ok(format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
+}
