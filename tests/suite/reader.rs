@@ -278,21 +278,24 @@ fn read(arguments: &[&Path]) -> Output {
     Command::new(python()).arg("-B").arg(reader).args(arguments).output().expect("the reader")
 }
 
-/// The reader's Python, with its packages: made here unless `scripts/test` has made it.
+/// The reader's Python, with its packages and those of the tests: made here unless `scripts/test` has made it.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
         let python = target.join("reader-venv/bin/python");
-        let usable = || run(Command::new(&python).args(["-c", "import blake3, cryptography, zstandard"]));
+        let usable = || run(Command::new(&python).args(["-c", "import aiosmtpd, blake3, cryptography, zstandard"]));
         if !usable() {
             assert!(
                 run(Command::new("python3").args(["-m", "venv"]).arg(target.join("reader-venv"))),
                 "no python3 -m venv"
             );
-            let packages = root().join("format-spec/requirements.txt");
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-            assert!(run(Command::new(&python).args(pip).arg(packages)), "the reader's packages could not be installed");
+            let mut pip = Command::new(&python);
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            for packages in ["format-spec/requirements.txt", "tests/requirements.txt"] {
+                pip.arg("-r").arg(root().join(packages));
+            }
+            assert!(run(&mut pip), "the packages for Python could not be installed");
         }
         python
     })

@@ -14,3 +14,4 @@ mod qdrant;
 mod rabbitmq;
 mod redis;
 mod s3;
+mod telling;
