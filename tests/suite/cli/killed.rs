@@ -81,6 +81,30 @@ fn a_run_killed_while_it_looks_at_what_it_stored() {
     assert_eq!(shell.read("after"), "failed\ndone\n");
 }
 
+/// A killed larder is no end of the stream: what reads it must not take the beginning for the whole.
+#[test]
+fn a_command_that_was_given_a_part_does_not_take_it_for_the_whole() {
+    let shell = configured("");
+    let here = shell.folder.path().display().to_string();
+    let back = format!("echo $$ >{here}/pid; cat >{here}/new && mv {here}/new {here}/flows.json");
+    let text = shell.read("larder.toml");
+    let text =
+        text.replace("file = \"flows.json\"\n", &format!("file = \"flows.json\"\nrestore_command = \"{back}\"\n"));
+    shell.write("larder.toml", &text);
+    let stored = shell.read("flows.json");
+    shell.write("flows.json", "[1]");
+    let Some(hold) = Hold::new(&packs(&shell.path("repository"))[1..2]) else { return eprintln!("{NOBODY_MAY}") };
+    let into = "restore flows@latest --into flows --yes --quiet";
+    kill_when(&mut shell.command(into), || hold.is_met() && shell.path("new").exists());
+    drop(hold);
+    let process = format!("/proc/{}/stat", shell.read("pid").trim());
+    while fs::read_to_string(&process).is_ok_and(|stat| !stat.contains(") Z")) {}
+    assert_eq!(shell.read("flows.json"), "[1]");
+    assert_eq!(ids(&shell, "flows.before-restore").len(), 1);
+    shell.types(into).sees(0, "", "");
+    assert!(shell.read("flows.json") == stored);
+}
+
 #[test]
 fn a_run_killed_while_it_forgets() {
     let shell = configured("");
