@@ -1,8 +1,9 @@
 use std::fs;
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{TAIL_BYTES_MAX, output_of, printed, run};
+use super::{TAIL_BYTES_MAX, feed, output_of, printed, run};
 
 fn shell(script: &str, limit: Duration) -> Result<(), String> {
     let mut command = Command::new("sh");
@@ -69,8 +70,44 @@ fn what_a_command_prints_is_what_it_prints_and_no_more_than_was_asked_for() {
         command.args(["-c", script]);
         command
     };
-    assert_eq!(**printed(shell("echo good; echo bad >&2"), 5).unwrap(), b"good\n"[..]);
-    assert_eq!(printed(shell("echo good; echo bad >&2; exit 3"), 5).unwrap_err(), "sh failed: exit status: 3\nbad");
-    assert_eq!(printed(shell("yes"), 5).unwrap_err(), "sh prints more than 5 bytes");
-    assert!(printed(Command::new("/no/such"), 5).unwrap_err().starts_with("cannot start /no/such"));
+    assert_eq!(**printed(shell("echo good; echo bad >&2"), 5, LONG).unwrap(), b"good\n"[..]);
+    assert_eq!(
+        printed(shell("echo good; echo bad >&2; exit 3"), 5, LONG).unwrap_err(),
+        "sh failed: exit status: 3\nbad"
+    );
+    assert_eq!(printed(shell("yes"), 5, LONG).unwrap_err(), "sh prints more than 5 bytes");
+    assert!(printed(Command::new("/no/such"), 5, LONG).unwrap_err().starts_with("cannot start /no/such"));
+}
+
+#[test]
+fn what_prints_nothing_for_too_long_is_ended() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo waiting >&2; sleep 600"]);
+    assert_eq!(printed(command, 5, SHORT).unwrap_err(), "sh took longer than 2 seconds and was ended\nwaiting");
+    // Nothing more comes, and still it does not end.
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo all; exec >&-; sleep 600"]);
+    assert_eq!(printed(command, 5, SHORT).unwrap_err(), "sh took longer than 2 seconds and was ended");
+}
+
+/// Half of something must not pass for the whole.
+#[test]
+fn what_is_fed_sees_an_end_only_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken");
+    let taking = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(&taken);
+        command
+    };
+    let half = |stdin: &mut dyn Write| stdin.write_all(b"half").map_err(|error| error.to_string());
+    let all = "cat >\"$1.new\" && mv \"$1.new\" \"$1\"";
+    let broken = feed(taking(all), |stdin| half(stdin).and(Err("the rest is lost".to_owned())));
+    assert_eq!((broken.unwrap_err().as_str(), taken.exists()), ("the rest is lost", false));
+    feed(taking(all), half).unwrap();
+    assert_eq!(fs::read_to_string(&taken).unwrap(), "half");
+    // Who does not want more says why.
+    let much = |stdin: &mut dyn Write| stdin.write_all(&vec![0; 1 << 20]).map_err(|error| error.to_string());
+    assert_eq!(feed(taking("echo enough; exit 3"), much).unwrap_err(), "sh failed: exit status: 3\nenough");
+    assert!(feed(taking("exec <&-; exit 0"), much).unwrap_err().contains("pipe"));
 }

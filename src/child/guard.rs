@@ -34,12 +34,22 @@ pub struct Guard {
 impl Guard {
     /// From now on the command is bound to run.
     pub fn new(program: &str, arguments: &[String], variables: &[(&str, String)]) -> io::Result<Self> {
+        Self::with(Stdio::null(), program, arguments, variables)
+    }
+
+    /// The same, and whoever reads from the other end of a pipe sees no end of it before the command has run, or was
+    /// taken back.
+    pub fn holding(pipe: &ChildStdin, program: &str, arguments: &[String]) -> io::Result<Self> {
+        Self::with(pipe.as_fd().try_clone_to_owned()?.into(), program, arguments, &[])
+    }
+
+    fn with(stdout: Stdio, program: &str, arguments: &[String], variables: &[(&str, String)]) -> io::Result<Self> {
         let mut command = Command::new("sh");
         command.args(["-c", SHELL, "larder-guard", program]).args(arguments.iter().map(OsString::from));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: what ends larder's group does not end it.
         let said = File::from(memfd_create("larder-guard", MemfdFlags::CLOEXEC)?);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said.try_clone()?).process_group(0);
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(said.try_clone()?).process_group(0);
         let mut child = command.spawn()?;
         let held = child.stdin.take();
         Ok(Self { child, held, said, name: program.to_owned() })

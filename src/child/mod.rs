@@ -4,7 +4,7 @@ pub mod guard;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -110,8 +110,7 @@ pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     command.stdin(Stdio::null()).process_group(0);
     let heard = Heard::start(command)?;
     // If larder is killed, it and all it started are ended.
-    let words = ["-s", "TERM", "--", &format!("-{}", heard.child.id())].map(str::to_owned);
-    let leash = Guard::new("kill", &words, &[]);
+    let leash = Guard::new("kill", &words_that_end(&heard.child), &[]);
     let ended = heard.wait_to_the_end(limit);
     if let Ok(leash) = leash {
         leash.disarm();
@@ -119,50 +118,95 @@ pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     ended
 }
 
-/// What a command prints, which is no longer than so many bytes. What it complains of is kept for the error. If larder is
-/// killed, it and all it started are ended.
-pub fn printed(mut command: Command, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+/// What a command prints, which is no longer than so many bytes and takes no longer than the limit. What it complains of is
+/// kept for the error. If larder is killed, it and all it started are ended.
+pub fn printed(mut command: Command, bytes_max: usize, limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
-    let words = ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned);
-    let leash = Guard::new("kill", &words, &[]);
+    let leash = Guard::new("kill", &words_that_end(&child), &[]);
     let tail = child.stderr.take().map(Tail::of);
-    let mut bytes = Zeroizing::new(Vec::new());
-    let read = match child.stdout.take() {
-        Some(stdout) => stdout.take(bytes_max as u64 + 1).read_to_end(&mut bytes),
-        None => Ok(0),
-    };
-    if bytes.len() > bytes_max {
+    let (read, ended) = channel();
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut bytes = Zeroizing::new(Vec::new());
+            let broken = stdout.take(bytes_max as u64 + 1).read_to_end(&mut bytes).err();
+            let _nobody_may_wait = read.send((bytes, broken));
+        });
+    }
+    let printed = ended.recv_timeout(limit).ok();
+    let many = printed.as_ref().is_some_and(|(bytes, _)| bytes.len() > bytes_max);
+    let status = if printed.is_some() && !many { wait(&mut child, limit) } else { Ok(None) };
+    if !matches!(status, Ok(Some(_))) {
         end(&mut child);
     }
-    let status = child.wait();
     if let Ok(leash) = leash {
         leash.disarm();
     }
     let said = |message: String| tail.map_or(message.clone(), |tail| tail.added_to(message));
-    match (read, status) {
-        _ if bytes.len() > bytes_max => Err(format!("{name} prints more than {bytes_max} bytes")),
-        (Err(error), _) | (_, Err(error)) => Err(said(format!("the output of {name} broke off: {error}"))),
-        (Ok(_), Ok(status)) if status.success() => Ok(bytes),
-        (Ok(_), Ok(status)) => Err(said(format!("{name} failed: {status}"))),
+    match (printed, status) {
+        _ if many => Err(format!("{name} prints more than {bytes_max} bytes")),
+        (Some((_, Some(error))), _) | (_, Err(error)) => Err(said(format!("the output of {name} broke off: {error}"))),
+        (None, _) | (_, Ok(None)) => Err(said(took_too_long(&name, limit))),
+        (Some((bytes, None)), Ok(Some(status))) if status.success() => Ok(bytes),
+        (_, Ok(Some(status))) => Err(said(format!("{name} failed: {status}"))),
     }
 }
 
 /// Runs a command to its end and gives it on its standard input what `write` writes. What it says is kept for the error,
 /// and counts more than that it did not read on.
+///
+/// It sees the end of its input only if all was written: when the rest cannot be had, or larder is killed, it and all it
+/// started are ended before, so that half of something never passes for the whole.
 pub fn feed(mut command: Command, write: impl FnOnce(&mut dyn Write) -> Result<(), String>) -> Result<(), String> {
-    command.stdin(Stdio::piped());
+    command.stdin(Stdio::piped()).process_group(0);
     let Heard { mut child, name, tail } = Heard::start(command)?;
-    let written = match child.stdin.take() {
-        Some(mut stdin) => write(&mut stdin),
-        None => Ok(()),
+    let Some(stdin) = child.stdin.take() else { return Err(format!("{name} has no standard input")) };
+    let leash = Guard::holding(&stdin, "kill", &words_that_end(&child));
+    let leash = leash.map_err(|error| format!("cannot start a guard: {error}"));
+    let mut stdin = Listener { stdin, left: false };
+    let written = match &leash {
+        Ok(_) => write(&mut stdin),
+        Err(error) => Err(error.clone()),
     };
+    let broke_off = written.is_err() && !stdin.left;
+    if broke_off {
+        end(&mut child);
+    }
+    if let Ok(leash) = leash {
+        leash.disarm();
+    }
+    drop(stdin);
     match child.wait() {
-        Ok(status) if status.success() => written,
+        Ok(status) if broke_off || status.success() => written,
         Ok(status) => Err(tail.added_to(format!("{name} failed: {status}"))),
         Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
     }
+}
+
+/// The standard input of a child that may not care for the rest.
+struct Listener {
+    stdin: ChildStdin,
+    left: bool,
+}
+
+impl Write for Listener {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stdin.write(bytes).inspect_err(|error| self.left |= error.kind() == ErrorKind::BrokenPipe)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stdin.flush()
+    }
+}
+
+/// What `kill` is told to end a child that leads a process group, and the group.
+fn words_that_end(child: &Child) -> [String; 4] {
+    ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned)
+}
+
+fn took_too_long(name: &str, limit: Duration) -> String {
+    format!("{name} took longer than {} seconds and was ended", limit.as_secs())
 }
 
 /// A child, and the end of all that it says.
@@ -195,7 +239,7 @@ impl Heard {
             Ok(Some(status)) => Err(tail.added_to(format!("{name} failed: {status}"))),
             Ok(None) => {
                 end(child);
-                Err(tail.added_to(format!("{name} took longer than {} seconds and was ended", limit.as_secs())))
+                Err(tail.added_to(took_too_long(name, limit)))
             }
             Err(error) => {
                 end(child);

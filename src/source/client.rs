@@ -4,11 +4,20 @@
 //! Left out on purpose: which programs there are, and what their arguments mean.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::child;
 use crate::source::command::{Entries, Output};
+
+/// How long a program may take to tell about itself, or a server to answer what it knows by heart.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// How long a server may take to do something: to drop a large database, say.
+pub const WORK_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Longest answer.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Where a server is, and who asks.
 #[derive(Clone, Default)]
@@ -65,18 +74,14 @@ impl Client {
         self.output("", program, words).command()
     }
 
-    /// The lines that a program prints; what it complains of, if it fails.
-    pub fn lines(&self, program: &str, words: Vec<String>) -> Result<Vec<String>, String> {
-        lines_of(self.command(program, words))
+    /// The lines that a program prints; what it complains of, if it fails or takes longer than the limit.
+    pub fn lines(&self, program: &str, words: Vec<String>, limit: Duration) -> Result<Vec<String>, String> {
+        lines_of(self.command(program, words), limit)
     }
 }
 
-/// The lines that a command prints; what it complains of, if it fails.
-pub fn lines_of(mut command: Command) -> Result<Vec<String>, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let told = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot start {name}: {error}"))?;
-    if !told.status.success() {
-        return Err(format!("{name} failed: {}", String::from_utf8_lossy(&told.stderr).trim()));
-    }
-    Ok(String::from_utf8_lossy(&told.stdout).lines().map(str::to_owned).collect())
+/// The lines that a command prints; what it complains of, if it fails or takes longer than the limit.
+pub fn lines_of(command: Command, limit: Duration) -> Result<Vec<String>, String> {
+    let printed = child::printed(command, ANSWER_BYTES_MAX, limit)?;
+    Ok(String::from_utf8_lossy(&printed).lines().map(str::to_owned).collect())
 }

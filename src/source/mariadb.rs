@@ -7,7 +7,7 @@
 use std::process::Command;
 
 use crate::source::Error;
-use crate::source::client::{Client, Place};
+use crate::source::client::{ANSWER_LIMIT, Client, Place, WORK_LIMIT};
 use crate::source::command::{Entries, Output};
 
 /// The databases that are the server's own.
@@ -66,7 +66,8 @@ pub struct Server {
 impl Server {
     /// Finds the programs of the client, under the names they have now or had before.
     pub fn new(place: Place, client: Client) -> Result<Self, String> {
-        let [dumping, asking] = programs(|program| client.lines(program, words(&["--version"])).map(drop))?;
+        let [dumping, asking] =
+            programs(|program| client.lines(program, words(&["--version"]), ANSWER_LIMIT).map(drop))?;
         Ok(Self { place, client, dumping, asking })
     }
 
@@ -128,7 +129,7 @@ impl Server {
 
     /// The lines that a query answers, field by field with tabs between.
     pub fn ask(&self, query: &str) -> Result<Vec<String>, String> {
-        self.client.lines(self.asking, self.query(query))
+        self.client.lines(self.asking, self.query(query), WORK_LIMIT)
     }
 
     fn query(&self, query: &str) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::process::Command;
 use zeroize::Zeroizing;
 
 use crate::source::Error;
-use crate::source::client::{Client, lines_of};
+use crate::source::client::{ANSWER_LIMIT, Client, WORK_LIMIT, lines_of};
 use crate::source::command::{Entries, Output};
 
 /// The name of the file with roles and tablespaces.
@@ -67,7 +67,7 @@ impl Server {
     /// The lines that a query answers.
     pub fn ask(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
         let output = self.output("", "psql", words(&["-At", "-c", query]), &["--dbname", &quoted(database)]);
-        lines_of(output.command())
+        lines_of(output.command(), ANSWER_LIMIT)
     }
 
     /// A psql that runs what it is given on its standard input, up to the first error; `:"name"` and `:'name'` in it
@@ -83,7 +83,8 @@ impl Server {
     /// What makes a database as a whole what it is: its settings, rights and remark, as SQL.
     pub fn properties(&self, database: &str) -> Result<String, String> {
         let words = ["--create", "--schema-only", "--exclude-schema=*", "--no-password"].map(str::to_owned);
-        let lines = lines_of(self.output("", "pg_dump", words.into(), &["--dbname", &quoted(database)]).command())?;
+        let lines =
+            lines_of(self.output("", "pg_dump", words.into(), &["--dbname", &quoted(database)]).command(), WORK_LIMIT)?;
         let wanted = |line: &&String| {
             let granted = line.starts_with("GRANT ") || line.starts_with("REVOKE ");
             line.starts_with("ALTER DATABASE ")
@@ -98,7 +99,7 @@ impl Server {
     pub fn client_version(&self, program: &str) -> Result<u32, String> {
         // Without host, port and user: no connection is made.
         let alone = Self { host: None, port: None, user: None, password: None, container: self.container.clone() };
-        let lines = lines_of(alone.output("", program, vec!["--version".to_owned()], &[]).command())?;
+        let lines = lines_of(alone.output("", program, vec!["--version".to_owned()], &[]).command(), ANSWER_LIMIT)?;
         let version = lines.first().and_then(|line| line.split_whitespace().find_map(major));
         version.ok_or_else(|| format!("{program} does not tell its version"))
     }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use crate::format::Time;
 use crate::format::listing::{Entry, Owner};
-use crate::source::client::{Client, Place};
+use crate::source::client::{ANSWER_LIMIT, Client, Place};
 use crate::source::command::CommandSource;
 use crate::source::{Candidate, Content, Error, Found, Problem, Reader, Source, Verdict};
 
@@ -38,13 +38,13 @@ impl Server {
 
     /// What it answers. Refusals are answers too, as redis-cli sees it.
     pub fn ask(&self, words: &[&str]) -> Result<String, String> {
-        let lines = self.client.lines("redis-cli", self.words(words))?;
+        let lines = self.client.lines("redis-cli", self.words(words), ANSWER_LIMIT)?;
         Ok(lines.join("\n").trim().to_owned())
     }
 
     /// Whether redis-cli is there.
     pub fn client_version(&self) -> Result<(), String> {
-        self.client.lines("redis-cli", vec!["--version".to_owned()]).map(drop)
+        self.client.lines("redis-cli", vec!["--version".to_owned()], ANSWER_LIMIT).map(drop)
     }
 
     fn words(&self, more: &[&str]) -> Vec<String> {

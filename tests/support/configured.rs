@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::binary::{Done, Larder};
+use crate::support::hold::kill_when;
 
 impl Larder {
     /// Writes `larder.toml`: the repository, and these sources.
@@ -48,6 +49,22 @@ impl Larder {
     pub fn puts_back(&self, source: &str) -> Done {
         let snapshot = format!("{source}@latest");
         self.configured(&["restore", &snapshot, "--into", source, "--yes", "--json"])
+    }
+
+    /// Begins to put the newest snapshot of a source back into it, and kills that once something is so. The safety
+    /// snapshot, which must be there then.
+    pub fn puts_back_and_is_killed(&self, source: &str, so: impl FnMut() -> bool) -> String {
+        let (file, snapshot) = (self.path("larder.toml").display().to_string(), format!("{source}@latest"));
+        kill_when(&mut self.command(&["restore", &snapshot, "--into", source, "--yes", "--config", &file]), so);
+        let safeties = self.ok(&["snapshots", "--source", &format!("{source}.before-restore"), "--json"]).json();
+        assert_eq!(safeties.as_array().unwrap().len(), 1, "{safeties}");
+        safeties[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts this snapshot back into a source.
+    pub fn puts(&self, snapshot: &str, source: &str) {
+        let done = self.configured(&["restore", snapshot, "--into", source, "--yes", "--json"]);
+        assert_eq!(done.code, Some(0), "{done:?}");
     }
 
     /// What `doctor` says of a source: what is wrong, and how to mend it.

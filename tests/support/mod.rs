@@ -12,6 +12,7 @@ pub mod days;
 pub mod disk;
 pub mod docker;
 pub mod failing;
+pub mod hold;
 pub mod jobs;
 pub mod meanwhile;
 pub mod on_disk;

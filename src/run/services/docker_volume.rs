@@ -13,7 +13,7 @@ use crate::config::sources::docker_volume::{DockerVolume, Which, WhileRunning};
 use crate::format::record::Record;
 use crate::ops::restore::Extra;
 use crate::run::World;
-use crate::run::services::docker_volume::engine::{Container, Volume};
+use crate::run::services::docker_volume::engine::{Container, Engine, Volume};
 use crate::run::services::docker_volume::standstill::{How, Standstill};
 use crate::run::services::{Held, Prepared, Purpose, Service, Stored, Trouble, with_causes};
 use crate::source::directory::{DirectorySource, Options};
@@ -44,7 +44,7 @@ impl Service for DockerVolume {
             (Purpose::Backup, WhileRunning::Pause) => (writers(&self.names()?)?, How::Paused),
             (Purpose::Backup, WhileRunning::Stop) => (writers(&self.names()?)?, How::Stopped),
         };
-        Ok(Some(Box::new(Standstill::begin(&containers, how)?)))
+        Ok(Some(Box::new(Standstill::begin(Engine::HERE, &containers, how)?)))
     }
 
     fn troubles(&self, _: &World<'_>) -> Vec<Trouble> {
@@ -55,7 +55,7 @@ impl Service for DockerVolume {
         let names = self.wanted(record)?;
         let mut lines = Vec::new();
         for name in &names {
-            lines.push(match engine::volume(name)? {
+            lines.push(match Engine::HERE.volume(name)? {
                 Some(_) => format!(
                     "volume {name} becomes as it was stored; what is not in the snapshot is deleted, but for what \
                      `exclude` names"
@@ -77,8 +77,8 @@ impl Service for DockerVolume {
         at_home().map_err(in_full)?;
         let several = stored.record.paths.len() > 1;
         for name in self.wanted(stored.record)? {
-            if engine::volume(&name)?.is_none() {
-                engine::create(&name, self.label())?;
+            if Engine::HERE.volume(&name)?.is_none() {
+                Engine::HERE.create(&name, self.label())?;
             }
             let volume = usable(&name).map_err(in_full)?;
             let within = if several { name.as_bytes() } else { b"" };
@@ -102,7 +102,7 @@ impl DockerVolume {
     fn names(&self) -> Result<Vec<String>, String> {
         match &self.which {
             Which::Named(names) => Ok(names.clone()),
-            Which::Labelled(label) => engine::volumes(&format!("label={label}")),
+            Which::Labelled(label) => Engine::HERE.volumes(&format!("label={label}")),
         }
     }
 
@@ -148,7 +148,7 @@ impl DockerVolume {
 
 /// A volume that is there and whose content can be read.
 fn usable(name: &str) -> Result<Volume, Trouble> {
-    let Some(volume) = engine::volume(name).map_err(unreachable)? else {
+    let Some(volume) = Engine::HERE.volume(name).map_err(unreachable)? else {
         return Err(Trouble::new(format!("there is no volume {name}"), "docker volume ls shows those there are"));
     };
     if volume.driver != "local" {
@@ -170,7 +170,7 @@ fn usable(name: &str) -> Result<Volume, Trouble> {
 
 /// Whether the paths that the engine names can be ones of this machine.
 fn at_home() -> Result<(), Trouble> {
-    let address = engine::address().map_err(unreachable)?;
+    let address = Engine::HERE.address().map_err(unreachable)?;
     if address.starts_with("ssh:") {
         return Err(Trouble::new(format!("the Docker engine is another machine's: {address}"), ELSEWHERE));
     }
@@ -195,14 +195,14 @@ fn in_full(trouble: Trouble) -> String {
 
 /// The running containers that can write to one of the volumes.
 fn writers(volumes: &[String]) -> Result<Vec<Container>, String> {
-    let mut containers = engine::containers(volumes, &["running"])?;
+    let mut containers = Engine::HERE.containers(volumes, &["running"])?;
     containers.retain(|container| volumes.iter().any(|volume| container.writes_to(volume)));
     Ok(containers)
 }
 
 /// The containers that use one of the volumes and do not stand still.
 fn users(volumes: &[String]) -> Result<Vec<Container>, String> {
-    let containers = engine::containers(volumes, &["running", "restarting", "paused"])?;
+    let containers = Engine::HERE.containers(volumes, &["running", "restarting", "paused"])?;
     match containers.iter().find(|container| container.state.status == "paused") {
         Some(paused) => Err(format!("container {} is paused: unpause or stop it first", paused.name())),
         None => Ok(containers),

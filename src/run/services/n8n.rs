@@ -1,6 +1,7 @@
 //! Workflows and credentials of n8n, by its own program, and the key that the credentials are encrypted with.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
@@ -20,8 +21,12 @@ const KEY: &str = "encryption_key";
 
 /// Longest export. It is held in memory: whether there is anything in it decides about the whole backup.
 const EXPORT_BYTES_MAX: usize = 256 << 20;
+/// How long an export may take. n8n needs ten seconds to start.
+const EXPORT_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Longest file with a key.
 const KEY_BYTES_MAX: usize = 64 << 10;
+/// How long what starts no n8n may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes a folder, which is gone whatever happens.
 const FOLDER: &str = "folder=$(mktemp -d) || exit 1
@@ -75,7 +80,7 @@ impl Service for N8n {
             None => "install n8n, or give `container`, or the full path as `program`".to_owned(),
         };
         let program = self.shell("command -v -- \"$1\"", &[&self.program]);
-        let missing = child::printed(program, KEY_BYTES_MAX).err();
+        let missing = child::printed(program, KEY_BYTES_MAX, ANSWER_LIMIT).err();
         let missing =
             missing.map(|error| Trouble::new(format!("there is no program {:?}: {error}", self.program), hint));
         // Who has no n8n has no key either.
@@ -151,7 +156,7 @@ impl N8n {
 
     fn export(&self, kind: &str, world: &World<'_>) -> Result<Zeroizing<Vec<u8>>, String> {
         let command = self.with_key(self.shell(&format!("{FOLDER}{EXPORT}"), &[&self.program, kind]), world)?;
-        child::printed(command, EXPORT_BYTES_MAX).map_err(|error| format!("n8n export:{kind}: {error}"))
+        child::printed(command, EXPORT_BYTES_MAX, EXPORT_LIMIT).map_err(|error| format!("n8n export:{kind}: {error}"))
     }
 
     /// The key that credentials are encrypted with. What the source says and what n8n uses must not differ.
@@ -171,7 +176,7 @@ impl N8n {
 
     fn asked(&self) -> Result<Zeroizing<String>, String> {
         let command = self.shell(ASK_KEY, &[self.config_file.as_deref().unwrap_or_default()]);
-        key_in(&child::printed(command, KEY_BYTES_MAX)?)
+        key_in(&child::printed(command, KEY_BYTES_MAX, ANSWER_LIMIT)?)
     }
 }
 

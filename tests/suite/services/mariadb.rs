@@ -395,6 +395,41 @@ fn a_restore_killed_at_any_moment_can_be_done_again() {
     }
 }
 
+/// Killed when the old database is gone and half of the new one there: both ways out that the documentation names.
+#[test]
+fn a_restore_killed_between_the_drop_and_the_end_of_loading_has_two_ways_out() {
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items (id INT); INSERT INTO items VALUES (1), (2)");
+    configure(&larder, &server, "database = \"shop\"");
+    assert_eq!(run(&larder).code, Some(0));
+    let good = larder.ok(&["snapshots", "--source", "db", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
+    server.sql("shop", "INSERT INTO items VALUES (40)");
+    // Stays in the middle, but not where it is tried out.
+    let dump = larder.path("dump");
+    fs::create_dir(&dump).unwrap();
+    fs::write(dump.join("_databases.sql"), "").unwrap();
+    let halting =
+        "CREATE TABLE half (id INT);\nSELECT IF(DATABASE() = 'shop', SLEEP(600), 0);\nCREATE TABLE rest (id INT);\n";
+    fs::write(dump.join("shop.sql"), halting).unwrap();
+    larder.ok(&["backup", text(&dump), "--source", "db"]);
+    let sleeping = "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist WHERE info LIKE '%SLEEP(600)%' \
+        AND db = 'shop' AND id <> CONNECTION_ID()";
+    let sleeper = || server.sql("", sleeping).trim().to_owned();
+    let safety = larder.puts_back_and_is_killed("db", || sleeper() != "0");
+    // The server notices only at the end of the query that nobody is there any more.
+    server.sql("", &format!("KILL {}", sleeper()));
+    server.until("SELECT COUNT(*) = 1 FROM information_schema.processlist WHERE user = 'app'");
+    assert_eq!(server.sql("shop", "SHOW TABLES"), "half\n");
+    let items = || server.sql("shop", "SELECT * FROM items");
+    larder.puts(&safety, "db");
+    assert_eq!(items(), "1\n2\n40\n");
+    larder.puts(&good, "db");
+    assert_eq!(items(), "1\n2\n");
+    assert_eq!((server.databases(), run(&larder).code), (vec!["shop".to_owned()], Some(0)));
+    larder.ok(&["check", "--read-data"]);
+}
+
 #[test]
 fn doctor_knows_the_troubles_of_a_server() {
     let (server, larder) = (Server::start(), Larder::new());

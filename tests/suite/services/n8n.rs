@@ -161,6 +161,33 @@ fn an_n8n_that_fails_or_is_empty_leaves_no_snapshot() {
     assert_eq!(larder.snapshots("flows"), 1);
 }
 
+/// Killed between credentials and workflows: what is under way ends by itself, and all of it can be done again.
+#[test]
+fn a_restore_that_is_killed_can_be_done_again() {
+    let (n8n, larder) = (N8n::fixture(), Larder::new());
+    larder.configure(&n8n.keys(""));
+    larder.backs_up();
+    let names = || n8n.read("workflow.json").as_array().unwrap().iter().map(|one| one["name"].to_string()).collect();
+    let stored: Vec<String> = names();
+    let changed =
+        json!([{"id": "0", "name": "changed"}, {"id": "1", "name": "changed"}, {"id": "2", "name": "changed"}]);
+    n8n.write("workflow.json", &changed);
+    n8n.write("slow", &json!(1));
+    larder.puts_back_and_is_killed("flows", || n8n.imports() == 2);
+    fs::remove_file(n8n.path(".n8n/slow")).unwrap();
+    let done = || fs::read_to_string(n8n.path(".n8n/calls")).unwrap().lines().filter(|call| *call == "done").count();
+    while done() < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    n8n.write("workflow.json", &changed);
+    n8n.write("credentials.json", &json!([]));
+    larder.puts("flows@latest", "flows");
+    assert_eq!(names(), stored);
+    assert!(n8n.does(&["open"]).contains("token of the shop"));
+    larder.backs_up();
+    larder.ok(&["check", "--read-data"]);
+}
+
 /// Only with `LARDER_TEST_ALL=1`: it takes 1.7 GB and minutes to install, and ten seconds for each command.
 #[test]
 fn the_real_n8n_gives_and_takes_what_the_fixture_does() {

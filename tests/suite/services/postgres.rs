@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
+use crate::support::disk::Disk;
 
 const PASSWORD: &str = "it's \"secret\"";
 
@@ -28,6 +29,11 @@ pub fn programs() -> PathBuf {
 
 impl Server {
     pub fn start() -> Self {
+        Self::start_after(|_| {})
+    }
+
+    /// The same; something is done with the folder of its data before.
+    fn start_after(prepare: impl FnOnce(&Path)) -> Self {
         // Short: the path of a socket may have 107 bytes.
         let server =
             Self { folder: tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap(), programs: programs() };
@@ -42,6 +48,7 @@ impl Server {
             "initdb",
             &["-D", &data, "-A", "scram-sha-256", "-U", "app", &password, "-E", "UTF8", "--no-sync"],
         );
+        prepare(&server.path("data"));
         let options =
             format!("-c listen_addresses= -c unix_socket_directories={} -c fsync=off", server.folder.path().display());
         server.as_postgres("pg_ctl", &["-D", &data, "-l", &text("log"), "-w", "-o", &options, "start"]);
@@ -305,6 +312,41 @@ fn a_restore_into_a_database_killed_at_any_moment_leaves_one_or_the_other() {
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(server.content("shop"), stored);
     assert_eq!(server.databases(), ["postgres", "shop"]);
+    assert_eq!(run(&larder).code, Some(0));
+}
+
+/// Its databases, not its journal, are on a disk that is soon full.
+#[test]
+fn a_disk_without_room_leaves_the_database_as_it_is() {
+    let Some(disk) = Disk::new(80 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
+    let server = Server::start_after(|data| {
+        let script = "cp -a \"$0/base\" \"$1\" && rm -r \"$0/base\" && ln -s \"$1/base\" \"$0/base\"";
+        let moved = Command::new("sh").args(["-c", script]).arg(data).arg(disk.path()).status().unwrap();
+        assert!(moved.success());
+    });
+    let larder = Larder::new();
+    server.sql("postgres", "CREATE DATABASE shop");
+    let rows = "SELECT n AS id, repeat('x', 1000) AS t FROM generate_series(1, 12000) n";
+    server.sql("shop", &format!("CREATE TABLE items AS {rows}"));
+    configure(&larder, &server, "database = \"shop\"");
+    assert_eq!(run(&larder).code, Some(0));
+    let content = || server.sql("shop", "SELECT count(*), sum(id) FROM items");
+    let stored = content();
+    server.sql("shop", "DROP TABLE items");
+    server.sql("shop", "CREATE TABLE items AS SELECT 1 AS id, '' AS t");
+    server.sql("shop", "CHECKPOINT");
+    let changed = content();
+    let room = rustix::fs::statvfs(disk.path()).unwrap();
+    // Enough for a new database, and not for what comes into it.
+    let junk = usize::try_from(room.f_bavail * room.f_frsize).unwrap() - (14 << 20);
+    fs::write(disk.path().join("junk"), vec![1; junk]).unwrap();
+    let done = into(&larder, &[]);
+    assert!(done.code == Some(1) && done.err.contains("No space left on device"), "{done:?}");
+    assert!(done.out.contains("db is what it was before"), "{done:?}");
+    assert_eq!((content(), server.databases()), (changed, vec!["postgres".to_owned(), "shop".to_owned()]));
+    fs::remove_file(disk.path().join("junk")).unwrap();
+    let done = into(&larder, &[]);
+    assert_eq!((done.code, content()), (Some(0), stored), "{done:?}");
     assert_eq!(run(&larder).code, Some(0));
 }
 

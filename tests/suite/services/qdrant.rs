@@ -44,6 +44,8 @@ enum Fault {
     WrongSize,
     KeepsSnapshots,
     RefusesUploads,
+    /// Takes the second one for as long as it lasts.
+    SlowUpload,
 }
 
 struct Qdrant {
@@ -58,6 +60,10 @@ impl Qdrant {
         let web = Web::start(move |asked| {
             let download = asked.method == "GET" && asked.path.contains("/snapshots/");
             while download && served.lock().unwrap().fault == Fault::SlowDownload {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let upload = asked.path.starts_with("/collections/pictures") && asked.path.contains("/snapshots/upload");
+            while upload && served.lock().unwrap().fault == Fault::SlowUpload {
                 thread::sleep(Duration::from_millis(20));
             }
             answer(&mut served.lock().unwrap(), asked)
@@ -347,6 +353,33 @@ fn a_snapshot_that_cannot_be_deleted_on_the_server_is_named() {
     let name = qdrant.has().snapshots.keys().next().unwrap().1.clone();
     assert!(warning.contains(&name) && warning.contains("stays on the server's disk"), "{warning}");
     assert_eq!(larder.snapshots("vectors"), 1);
+}
+
+/// Killed between two collections: the one is as it was stored, the other as it was.
+#[test]
+fn a_restore_that_is_killed_can_be_done_again() {
+    let (qdrant, larder) = (Qdrant::start(), Larder::new());
+    qdrant.fill();
+    larder.configure(&qdrant.keys(&larder, ""));
+    larder.backs_up();
+    let stored = qdrant.has().collections.clone();
+    let names = || qdrant.has().collections.keys().cloned().collect::<Vec<_>>();
+    for name in names() {
+        qdrant.has().collections.insert(name, b"changed".to_vec());
+    }
+    let changed = qdrant.has().collections.clone();
+    qdrant.has().fault = Fault::SlowUpload;
+    let asked =
+        || qdrant.web.calls().iter().any(|call| call.contains("pictures") && call.contains("/snapshots/upload"));
+    let safety = larder.puts_back_and_is_killed("vectors", asked);
+    assert!(qdrant.has().collections["documents"] == stored["documents"]);
+    qdrant.has().fault = Fault::None;
+    larder.puts("vectors@latest", "vectors");
+    assert!(qdrant.has().collections == stored);
+    larder.puts(&safety, "vectors");
+    assert!(qdrant.has().collections == changed && qdrant.has().snapshots.is_empty());
+    larder.backs_up();
+    larder.ok(&["check", "--read-data"]);
 }
 
 #[test]

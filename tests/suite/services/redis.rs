@@ -10,6 +10,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
+use crate::support::disk::Disk;
+use crate::support::hold::{Hold, packs};
 
 const PASSWORD: &str = "it's \"secret\"";
 const PAUSE: Duration = Duration::from_millis(20);
@@ -286,6 +288,59 @@ fn a_server_that_dies_in_the_middle_leaves_no_snapshot() {
         running.join().unwrap()
     });
     assert!(error.contains("redis-cli failed"), "{error}");
+}
+
+/// Killed while the server is down, which then runs again with what it had.
+#[test]
+fn a_restore_that_is_killed_can_be_done_again() {
+    let (server, larder) = (Server::start(""), Larder::new());
+    server.fill();
+    let stored = server.content();
+    configure(&larder, &socket(&server), &way_back(&server));
+    assert_eq!(run(&larder).code, Some(0));
+    // The dump: it is read again when the server has been stopped.
+    let dump = packs(&larder.path("repository")).remove(0);
+    server.ask(&["FLUSHALL"]);
+    server.ask(&["SET", "new", "one"]);
+    let (changed, before) = (server.content(), server.process());
+    let Some(hold) = Hold::new(&[dump]) else { return eprintln!("nobody may hold files here: not tested") };
+    let safety = larder.puts_back_and_is_killed("cache", || hold.is_met());
+    drop(hold);
+    while server.ask(&["PING"]) != "PONG" {
+        thread::sleep(PAUSE);
+    }
+    assert!(server.process() != before && server.content() == changed);
+    larder.puts("cache@latest", "cache");
+    assert_eq!(server.content(), stored);
+    larder.puts(&safety, "cache");
+    assert_eq!(server.content(), changed);
+    assert_eq!(run(&larder).code, Some(0));
+    larder.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_disk_without_room_leaves_the_server_what_it_had() {
+    let Some(disk) = Disk::new(1 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
+    let place = disk.path().display().to_string();
+    let (server, larder) = (Server::start(&format!("dir {place}\nrdbcompression no")), Larder::new());
+    server.fill();
+    server.script("0", "for n = 1, 9 do redis.call('SET', 'large ' .. n, string.rep('x', 50000)) end");
+    let way = way_back(&server);
+    let way = way.replace(&format!("{}/dump.rdb", server.folder.path().display()), &format!("{place}/dump.rdb"));
+    configure(&larder, &socket(&server), &way);
+    let (stored, ended) = (server.content(), run(&larder));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    server.ask(&["FLUSHALL"]);
+    server.ask(&["SET", "new", "one"]);
+    let changed = server.content();
+    fs::write(disk.path().join("junk"), vec![1; 700_000]).unwrap();
+    let done = into(&larder);
+    assert!(done.code == Some(1) && done.err.contains("No space left on device"), "{done:?}");
+    assert!(done.out.contains("cache is what it was before"), "{done:?}");
+    assert_eq!(server.content(), changed);
+    fs::remove_file(disk.path().join("junk")).unwrap();
+    let done = into(&larder);
+    assert_eq!((done.code, server.content()), (Some(0), stored), "{done:?}");
 }
 
 #[test]

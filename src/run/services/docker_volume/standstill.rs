@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use crate::child::guard::Guard;
 use crate::run::services::Held;
-use crate::run::services::docker_volume::engine::{self, Container, docker};
+use crate::run::services::docker_volume::engine::{Container, Engine};
 
-/// How long one container may take to stop, or all of them to start. Their own time to stop is a part of it.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How long containers are looked after once they were started: what cannot live with what it finds ends soon.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -26,24 +24,29 @@ pub enum How {
 }
 
 /// Containers that stand still, or did.
-pub struct Standstill {
+pub struct Standstill<'p> {
+    engine: Engine<'p>,
     how: How,
-    /// Their names, those to be stopped first at the front.
-    names: Vec<String>,
+    /// Their names, and how long each may take; those to be stopped first at the front.
+    containers: Vec<(String, Duration)>,
     guard: Option<Guard>,
 }
 
-impl Standstill {
+impl<'p> Standstill<'p> {
     /// Holds containers still. What cannot be is an error, and none is held then.
-    pub fn begin(containers: &[Container], how: How) -> Result<Self, String> {
+    pub fn begin(engine: Engine<'p>, containers: &[Container], how: How) -> Result<Self, String> {
         if let Some(gone) = containers.iter().find(|container| how == How::Stopped && container.removes_itself()) {
             return Err(format!(
                 "container {} is removed when it is stopped (--rm): it cannot be started again",
                 gone.name()
             ));
         }
-        let names = containers.iter().map(|container| container.name().to_owned()).collect();
-        let mut standstill = Self { how, names, guard: None };
+        let with_limit = |container: &Container| {
+            let own = if how == How::Stopped { container.stopping() } else { Duration::ZERO };
+            (container.name().to_owned(), own + engine.limit)
+        };
+        let containers = containers.iter().map(with_limit).collect();
+        let mut standstill = Self { engine, how, containers, guard: None };
         standstill.again()?;
         Ok(standstill)
     }
@@ -53,19 +56,25 @@ impl Standstill {
             How::Paused => ("unpause", "pause"),
             How::Stopped => ("start", "stop"),
         };
-        let words: Vec<String> = [undo.to_owned()].into_iter().chain(self.names.iter().rev().cloned()).collect();
-        let guard = Guard::new("docker", &words, &[]).map_err(|error| format!("cannot start a guard: {error}"))?;
+        let words: Vec<String> = [undo.to_owned()].into_iter().chain(self.names().rev().map(str::to_owned)).collect();
+        let guard =
+            Guard::new(self.engine.program, &words, &[]).map_err(|error| format!("cannot start a guard: {error}"))?;
         let guard = self.guard.insert(guard);
-        for name in &self.names {
-            guard.run(docker(&[hold, name]), LIMIT).map_err(|error| format!("container {name}: {error}"))?;
+        for (name, limit) in &self.containers {
+            let held = guard.run(self.engine.docker(&[hold, name]), *limit);
+            held.map_err(|error| format!("container {name}: docker {hold}: {error}"))?;
         }
         Ok(())
     }
 
+    fn names(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.containers.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Those that do not run, and why.
     fn down(&self) -> Vec<String> {
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        match engine::inspect(&names) {
+        let names: Vec<&str> = self.names().collect();
+        match self.engine.inspect(&names) {
             Ok(containers) => containers.iter().filter(|found| found.state.status != "running").map(said).collect(),
             Err(error) => vec![format!("whether {} runs again is not known: {error}", names.join(", "))],
         }
@@ -79,10 +88,11 @@ fn said(container: &Container) -> String {
     format!("container {name} does not run again: it is {} ({why})", state.status)
 }
 
-impl Held for Standstill {
+impl Held for Standstill<'_> {
     fn release(&mut self) -> Result<(), String> {
         let Some(guard) = self.guard.take() else { return Ok(()) };
-        let undone = guard.release(LIMIT);
+        // One after the other, at the most.
+        let undone = guard.release(self.containers.iter().map(|_| self.engine.limit).sum());
         let mut errors = self.down();
         if errors.is_empty() && self.how == How::Stopped {
             thread::sleep(SETTLING);
@@ -97,7 +107,7 @@ impl Held for Standstill {
     }
 
     fn again(&mut self) -> Result<(), String> {
-        if self.guard.is_some() || self.names.is_empty() {
+        if self.guard.is_some() || self.containers.is_empty() {
             return Ok(());
         }
         self.hold().map_err(|error| match self.release() {
@@ -106,3 +116,7 @@ impl Held for Standstill {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "standstill_tests.rs"]
+mod tests;

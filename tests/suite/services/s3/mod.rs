@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::support::binary::{Done, Larder};
 use crate::support::damage_repo::noise;
+use crate::support::hold::{Hold, packs};
 
 use server::{Gateway, cutting, with_configuration};
 
@@ -303,6 +304,37 @@ fn a_restore_that_fails_leaves_what_was_there() {
     let ended = with_configuration(&larder, &["restore", "pail@latest", "--into", "pail", "--yes"]);
     assert_eq!((ended.code, &ended.json()["put_back"]), (Some(1), &Value::from(true)), "{ended:?}");
     assert!(gateway.objects() == now, "as before the restore");
+}
+
+/// Killed when a part of the objects is back: the bucket is a mixture, nothing is deleted yet, and it can be done again.
+#[test]
+fn a_restore_that_is_killed_can_be_done_again() {
+    let (gateway, larder) = (Gateway::new("killed"), Larder::new());
+    let client = gateway.client();
+    (0..20).for_each(|n| put(&client, &format!("a/{n:02}"), &format!("stored {n}")));
+    gateway.configure(&larder, "");
+    done(&larder);
+    let known = packs(&larder.path("repository"));
+    client.put("z", &Headers::new(), &noise(9, 100_000)).unwrap();
+    done(&larder);
+    let stored = gateway.objects();
+    (0..20).for_each(|n| put(&client, &format!("a/{n:02}"), "changed"));
+    put(&client, "later", "later");
+    client.delete(&["z".to_owned()]).unwrap();
+    let changed = gateway.objects();
+    let mut new = packs(&larder.path("repository"));
+    new.retain(|pack| !known.contains(pack));
+    let Some(hold) = Hold::new(&new[..1]) else { return eprintln!("nobody may hold files here: not tested") };
+    let safety = larder.puts_back_and_is_killed("pail", || hold.is_met());
+    drop(hold);
+    let between = gateway.objects();
+    assert!(between["later"] == changed["later"] && !between.contains_key("z"));
+    restored(&larder);
+    assert!(gateway.objects() == stored, "content and headers");
+    larder.puts(&safety, "pail");
+    assert!(gateway.objects() == changed, "content and headers");
+    done(&larder);
+    larder.ok(&["check", "--read-data"]);
 }
 
 #[test]
