@@ -110,13 +110,19 @@ pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
     command.stdin(Stdio::null()).process_group(0);
     let heard = Heard::start(command)?;
     // If larder is killed, it and all it started are ended.
-    let words = ["-s", "TERM", "--", &format!("-{}", heard.child.id())].map(str::to_owned);
-    let leash = Guard::new("kill", &words, &[]);
+    let leash = leash(&format!("-{}", heard.child.id()));
     let ended = heard.wait_to_the_end(limit);
     if let Ok(leash) = leash {
         leash.disarm();
     }
     ended
+}
+
+/// Bound to end a process (`7`), or a group of them (`-7`), when larder is killed.
+pub fn leash(whom: &str) -> io::Result<Guard> {
+    // The shell's own `kill`: the program of that name takes the small numbers of a container for signals.
+    let words = ["-c", "kill -s TERM -- \"$1\"", "larder-leash", whom].map(str::to_owned);
+    Guard::new("sh", &words, &[])
 }
 
 /// What a command prints, which is no longer than so many bytes. What it complains of is kept for the error. If larder is
@@ -125,8 +131,7 @@ pub fn printed(mut command: Command, bytes_max: usize) -> Result<Zeroizing<Vec<u
     let name = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
-    let words = ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned);
-    let leash = Guard::new("kill", &words, &[]);
+    let leash = leash(&format!("-{}", child.id()));
     let tail = child.stderr.take().map(Tail::of);
     let mut bytes = Zeroizing::new(Vec::new());
     let read = match child.stdout.take() {

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::child::Tail;
 use crate::child::guard::Guard;
+use crate::child::leash;
 use crate::format::Time;
 use crate::format::listing::{Entry, Owner, compare_paths};
 use crate::source::sidecar::{self, Maker};
@@ -203,7 +204,7 @@ impl Running {
         let stdout = child.stdout.take();
         let program = program.to_owned();
         let mut running = Self { program, child, stdout, stderr, error: None, leash: None, ended: false, maker };
-        running.leash = Some(Guard::new("kill", &["-s", "TERM", "--", &whom].map(str::to_owned), &[])?);
+        running.leash = Some(leash(&whom)?);
         Ok(running)
     }
 }

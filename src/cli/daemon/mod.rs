@@ -1,5 +1,6 @@
 //! `larder daemon`
 
+mod first;
 mod heart;
 mod signals;
 
@@ -61,6 +62,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         return Err(Failure::usage("a daemon can ask nobody for the password of the repository")
             .hint("say in [repository] where it is: password_file, password_env, password_command or key_file"));
     }
+    first::stand_aside()?;
     let heart = Heart::start(&place)?;
     let voice = session.out.voice();
     let last_words = move |signal: &str| Log(voice).problem(&format!("{signal}: ended in the middle of a run"));

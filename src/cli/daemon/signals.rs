@@ -49,10 +49,7 @@ impl Signals {
             SIGHUP => state.reload = true,
             _ if state.running => {
                 last_words(signal_name(signal).unwrap_or("a signal"));
-                // The first process of a container is not ended by a signal that does what it does by itself.
-                if process::id() != 1 {
-                    let _ends_here = emulate_default_handler(signal);
-                }
+                let _ends_here = emulate_default_handler(signal);
                 process::exit(128 + signal);
             }
             _ => state.end = true,

@@ -73,6 +73,13 @@ impl<'s> Daemon<'s> {
         assert!(sent.success());
     }
 
+    /// To the process below `unshare`.
+    fn signal_first(&self, name: &str) {
+        let id = self.child.id();
+        let below = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        assert!(Command::new("kill").args([&format!("-{name}"), below.trim()]).status().unwrap().success());
+    }
+
     fn ends(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
@@ -257,4 +264,40 @@ fn what_comes_next_is_shown() {
     let away = shell.types("next --quiet");
     assert!(away.code == 0 && away.stderr.contains("warning: no repository at ") && away.stdout.contains("check"));
     shell.types("next --count 0").sees(2, "", "error: invalid value '0' for '--count <N>': *\n\n*");
+}
+
+/// As in a container without an init: what is bound to run does, although all ends with the first process.
+#[test]
+fn a_daemon_that_is_the_first_process_ends_in_good_order() {
+    let shell = configured(YEARLY);
+    let below = |shell: &Shell| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+            .arg(env!("CARGO_BIN_EXE_larder"))
+            .arg("daemon");
+        command.current_dir(shell.folder.path()).env("XDG_CACHE_HOME", shell.path("cache"));
+        command.stdout(Stdio::null()).stderr(File::create(shell.path("log")).unwrap());
+        command.spawn().unwrap()
+    };
+    if !Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).status().is_ok_and(|s| s.success()) {
+        return eprintln!("nobody may make a namespace here: not tested");
+    }
+    let slow = shell.read("larder.toml").replace("after = \"", "after = \"sleep 0.3; ");
+    let here = shell.folder.path().display();
+    let slow = slow.replace("exec sleep 600", &format!("trap 'touch {here}/asked; exit' TERM; sleep 600 & wait"));
+    shell.write("larder.toml", &slow);
+    shell.write("stop", "");
+    let first = Daemon { shell: &shell, child: below(&shell), log: "log" };
+    wait_for("the run", || shell.path("begun").exists());
+    first.signal_first("TERM");
+    assert_eq!(first.ends().code(), Some(128 + 15), "{}", shell.read("log"));
+    // It is over; the command was asked to end, and the hook has run.
+    assert!(shell.path("asked").exists());
+    assert_eq!(shell.read("after"), "after failed\n");
+    fs::remove_file(shell.path("stop")).unwrap();
+    let first = Daemon { shell: &shell, child: below(&shell), log: "log" };
+    first.says(1, "next: app at ");
+    first.signal_first("TERM");
+    assert_eq!(first.ends().code(), Some(0), "{}", shell.read("log"));
 }
