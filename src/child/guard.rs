@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use crate::child::{Heard, TAIL_BYTES_MAX, end, wait};
+use crate::child::{Heard, TAIL_BYTES_MAX, end, group_of, wait};
 
 /// Waits for the last words or the end of its input, then becomes the command.
 const SHELL: &str = "trap '' TERM INT HUP; read -r LARDER_STATUS LARDER_SNAPSHOT || LARDER_STATUS=failed; \
@@ -37,10 +37,17 @@ impl Guard {
         Self::with(Stdio::null(), program, arguments, variables)
     }
 
-    /// The same, and whoever reads from the other end of a pipe sees no end of it before the command has run, or was
-    /// taken back.
-    pub fn holding(pipe: &ChildStdin, program: &str, arguments: &[String]) -> io::Result<Self> {
-        Self::with(pipe.as_fd().try_clone_to_owned()?.into(), program, arguments, &[])
+    /// Leads a process group, which is ended when larder is gone. Whoever reads from the other end of the pipe sees no end
+    /// of it before.
+    pub(super) fn of_group(pipe: Option<&PipeWriter>) -> io::Result<Self> {
+        let stdout = pipe.map(PipeWriter::try_clone).transpose()?.map_or_else(Stdio::null, Stdio::from);
+        // The shell's own `kill`: the program of that name takes the small numbers of a container for signals.
+        Self::with(stdout, "sh", &["-c", "kill -s TERM -- -$$"].map(str::to_owned), &[])
+    }
+
+    /// The process group that it leads.
+    pub fn group(&self) -> i32 {
+        group_of(&self.child)
     }
 
     fn with(stdout: Stdio, program: &str, arguments: &[String], variables: &[(&str, String)]) -> io::Result<Self> {
@@ -63,7 +70,7 @@ impl Guard {
         let stdin =
             shared.map_err(|error| format!("cannot share a pipe: {error}"))?.map_or_else(Stdio::null, Stdio::from);
         command.stdin(stdin).process_group(0);
-        Heard::start(command)?.wait_to_the_end(limit)
+        Heard::start(command)?.wait_to_the_end(limit, None)
     }
 
     /// Runs it now, to its end, but no longer than the limit.
@@ -82,7 +89,8 @@ impl Guard {
             Ok(Some(status)) if status.success() => Ok(()),
             Ok(Some(status)) => Err(format!("{name} failed: {status}\n{}", end_of(&self.said)).trim_end().to_owned()),
             Ok(None) => {
-                end(&mut self.child);
+                let group = self.group();
+                end(&mut self.child, group);
                 Err(format!("{name} took longer than {} seconds and was ended", limit.as_secs()))
             }
             Err(error) => Err(format!("cannot tell how {name} ended: {error}")),
@@ -91,12 +99,13 @@ impl Guard {
 }
 
 impl Guard {
-    /// Takes it back: the command does not run any more.
-    pub fn disarm(mut self) {
+    /// Takes it back: the command does not run any more. What remains is the number of the group.
+    pub fn disarm(mut self) -> i32 {
         // First, while it holds its breath: a shell that is gone runs nothing.
         let _may_have_ended = self.child.kill();
         let _nothing_to_learn = self.child.wait();
         drop(self.held.take());
+        self.group()
     }
 }
 

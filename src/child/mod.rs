@@ -2,9 +2,9 @@
 
 pub mod guard;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -107,24 +107,33 @@ pub fn output_of(command: &str, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, 
 /// Runs a command to its end, but no longer than the limit; then it and all it started are asked to end, and made to.
 /// What it says is kept for the error.
 pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
-    command.stdin(Stdio::null()).process_group(0);
-    let heard = Heard::start(command)?;
-    // If larder is killed, it and all it started are ended.
-    let leash = Guard::new("kill", &words_that_end(&heard.child), &[]);
-    let ended = heard.wait_to_the_end(limit);
-    if let Ok(leash) = leash {
-        leash.disarm();
-    }
-    ended
+    let leash = leashed(&mut command, None)?;
+    command.stdin(Stdio::null());
+    Heard::start(command)?.wait_to_the_end(limit, Some(leash))
+}
+
+/// A command that is going to be started is, with all that it will start, bound to end when larder is killed, from its
+/// first moment on. `pipe`: whoever reads from it sees no end of it before.
+pub fn leashed(command: &mut Command, pipe: Option<&PipeWriter>) -> Result<Guard, String> {
+    let leash = Guard::of_group(pipe).map_err(|error| format!("cannot start a guard: {error}"))?;
+    command.process_group(leash.group());
+    Ok(leash)
+}
+
+/// Bound to end a process when larder is killed.
+pub fn leash(process: u32) -> io::Result<Guard> {
+    // The shell's own `kill`: the program of that name takes the small numbers of a container for signals.
+    let words = ["-c", "kill -s TERM -- \"$1\"", "larder-leash", &process.to_string()].map(str::to_owned);
+    Guard::new("sh", &words, &[])
 }
 
 /// What a command prints, which is no longer than so many bytes and takes no longer than the limit. What it complains of is
 /// kept for the error. If larder is killed, it and all it started are ended.
 pub fn printed(mut command: Command, bytes_max: usize, limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let leash = leashed(&mut command, None)?;
     let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
-    let leash = Guard::new("kill", &words_that_end(&child), &[]);
     let tail = child.stderr.take().map(Tail::of);
     let (read, ended) = channel();
     if let Some(stdout) = child.stdout.take() {
@@ -137,11 +146,9 @@ pub fn printed(mut command: Command, bytes_max: usize, limit: Duration) -> Resul
     let printed = ended.recv_timeout(limit).ok();
     let many = printed.as_ref().is_some_and(|(bytes, _)| bytes.len() > bytes_max);
     let status = if printed.is_some() && !many { wait(&mut child, limit) } else { Ok(None) };
+    let group = leash.disarm();
     if !matches!(status, Ok(Some(_))) {
-        end(&mut child);
-    }
-    if let Ok(leash) = leash {
-        leash.disarm();
+        end(&mut child, group);
     }
     let said = |message: String| tail.map_or(message.clone(), |tail| tail.added_to(message));
     match (printed, status) {
@@ -159,22 +166,16 @@ pub fn printed(mut command: Command, bytes_max: usize, limit: Duration) -> Resul
 /// It sees the end of its input only if all was written: when the rest cannot be had, or larder is killed, it and all it
 /// started are ended before, so that half of something never passes for the whole.
 pub fn feed(mut command: Command, write: impl FnOnce(&mut dyn Write) -> Result<(), String>) -> Result<(), String> {
-    command.stdin(Stdio::piped()).process_group(0);
+    let (reader, stdin) = io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?;
+    let leash = leashed(&mut command, Some(&stdin))?;
+    command.stdin(reader);
     let Heard { mut child, name, tail } = Heard::start(command)?;
-    let Some(stdin) = child.stdin.take() else { return Err(format!("{name} has no standard input")) };
-    let leash = Guard::holding(&stdin, "kill", &words_that_end(&child));
-    let leash = leash.map_err(|error| format!("cannot start a guard: {error}"));
     let mut stdin = Listener { stdin, left: false };
-    let written = match &leash {
-        Ok(_) => write(&mut stdin),
-        Err(error) => Err(error.clone()),
-    };
+    let written = write(&mut stdin);
     let broke_off = written.is_err() && !stdin.left;
+    let group = leash.disarm();
     if broke_off {
-        end(&mut child);
-    }
-    if let Ok(leash) = leash {
-        leash.disarm();
+        end(&mut child, group);
     }
     drop(stdin);
     match child.wait() {
@@ -186,7 +187,7 @@ pub fn feed(mut command: Command, write: impl FnOnce(&mut dyn Write) -> Result<(
 
 /// The standard input of a child that may not care for the rest.
 struct Listener {
-    stdin: ChildStdin,
+    stdin: PipeWriter,
     left: bool,
 }
 
@@ -198,11 +199,6 @@ impl Write for Listener {
     fn flush(&mut self) -> io::Result<()> {
         self.stdin.flush()
     }
-}
-
-/// What `kill` is told to end a child that leads a process group, and the group.
-fn words_that_end(child: &Child) -> [String; 4] {
-    ["-s", "TERM", "--", &format!("-{}", child.id())].map(str::to_owned)
 }
 
 fn took_too_long(name: &str, limit: Duration) -> String {
@@ -231,18 +227,20 @@ impl Heard {
         Ok(Self { child, name, tail })
     }
 
-    /// Waits for the end of a child that leads a process group, but no longer than the limit.
-    fn wait_to_the_end(mut self, limit: Duration) -> Result<(), String> {
+    /// Waits for the end of a child, but no longer than the limit; then it and its group are ended.
+    fn wait_to_the_end(mut self, limit: Duration, leash: Option<Guard>) -> Result<(), String> {
         let Self { child, name, tail } = &mut self;
-        match wait(child, limit) {
+        let status = wait(child, limit);
+        let group = leash.map_or_else(|| group_of(child), Guard::disarm);
+        match status {
             Ok(Some(status)) if status.success() => Ok(()),
             Ok(Some(status)) => Err(tail.added_to(format!("{name} failed: {status}"))),
             Ok(None) => {
-                end(child);
+                end(child, group);
                 Err(tail.added_to(took_too_long(name, limit)))
             }
             Err(error) => {
-                end(child);
+                end(child, group);
                 Err(format!("cannot tell how {name} ended: {error}"))
             }
         }
@@ -262,9 +260,14 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::E
     }
 }
 
-/// Ends a child that leads a process group, and the group: those that it left behind, too.
-fn end(child: &mut Child) {
-    let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
+/// The process group that a child leads.
+fn group_of(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap_or(i32::MAX)
+}
+
+/// Ends a child and the process group that it is in: those that it left behind, too.
+fn end(child: &mut Child, group: i32) {
+    let Some(group) = Pid::from_raw(group) else { return };
     let _may_have_ended = kill_process_group(group, Signal::TERM);
     let mut waited = Duration::ZERO;
     while waited < MANNERS {

@@ -70,6 +70,11 @@ impl Found {
         })
     }
 
+    /// Whether its repository can be opened without asking anybody.
+    pub fn unlocks(&self, session: &Session) -> Result<bool, Failure> {
+        Ok(self.config.repository.unlock.is_some() || session.global.given.says()?)
+    }
+
     /// Opens its repository.
     pub fn open(&self, session: &mut Session) -> Result<Repository, Failure> {
         session.global.repo = Some(self.config.repository.path.clone());
@@ -98,7 +103,7 @@ impl Found {
 
 impl Which {
     /// Finds the file.
-    fn place(&self) -> Result<PathBuf, Failure> {
+    pub fn place(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = self.config.clone().filter(|path| !path.as_os_str().is_empty()) {
             return Ok(path);
         }

@@ -9,6 +9,7 @@ mod check;
 mod chosen;
 mod completions;
 mod config;
+mod daemon;
 mod diff;
 mod doctor;
 mod entries;
@@ -18,6 +19,7 @@ mod init;
 mod into;
 mod key;
 mod ls;
+mod next;
 mod notify;
 mod output;
 mod pick;
@@ -64,6 +66,8 @@ enum Command {
     Init(init::Arguments),
     Backup(backup::Arguments),
     Run(run::Arguments),
+    Daemon(daemon::Arguments),
+    Next(next::Arguments),
     Doctor(doctor::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
@@ -89,6 +93,8 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Init(arguments) => init::run(session, arguments),
         Command::Backup(arguments) => backup::run(session, arguments),
         Command::Run(arguments) => run::run(session, arguments),
+        Command::Daemon(arguments) => daemon::run(session, arguments),
+        Command::Next(arguments) => next::run(session, arguments),
         Command::Doctor(arguments) => doctor::run(session, arguments),
         Command::Snapshots(arguments) => snapshots::run(session, arguments),
         Command::Ls(arguments) => ls::run(session, arguments),

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -287,6 +288,11 @@ pub fn percent(part: u64, whole: u64) -> String {
 /// A time for people, in their own time zone.
 pub fn local_time(time: Time) -> String {
     time.timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A moment of a schedule for people, in their own time zone.
+pub fn local_moment(moment: Timestamp) -> String {
+    local_time(Time { seconds: moment.as_second(), nanos: 0 })
 }
 
 /// A time for programs: RFC 3339, in UTC.

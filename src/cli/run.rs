@@ -5,6 +5,7 @@ use std::fs::File;
 use clap::Args;
 use rustix::fs::{FlockOperation, flock};
 
+use larder::config::Config;
 use larder::ops::tag;
 use larder::run::report::{Report, SourceReport, Status};
 use larder::run::{self, Request};
@@ -66,11 +67,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     drop(world);
     drop(observer);
-    if let Some(folder) = found.config.status.as_ref().filter(|_| !arguments.dry_run) {
-        report.write(folder).map_err(|error| {
-            Failure::io(format!("cannot write a report into {}", folder.display()), &error)
-                .hint("what the run stored is stored; see larder snapshots")
-        })?;
+    if !arguments.dry_run {
+        leave(&found.config, &report)?;
     }
     show(session, &report)?;
     if report.upkeep.iter().any(|upkeep| upkeep.problems > 0) {
@@ -83,8 +81,17 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     })
 }
 
+/// Leaves the report where the configuration wants it.
+pub fn leave(config: &Config, report: &Report) -> Result<(), Failure> {
+    let Some(folder) = &config.status else { return Ok(()) };
+    report.write(folder).map_err(|error| {
+        Failure::io(format!("cannot write a report into {}", folder.display()), &error)
+            .hint("what the run stored is stored; see larder snapshots")
+    })
+}
+
 /// Makes sure that this is the only run of its configuration, for as long as the file is open.
-fn alone(file: &File, how: FlockOperation) -> Result<(), Failure> {
+pub fn alone(file: &File, how: FlockOperation) -> Result<(), Failure> {
     flock(file, how).map_err(|error| match error {
         rustix::io::Errno::WOULDBLOCK => Failure::new(Exit::Refused, "another run of this configuration is under way")
             .hint("wait for it, or give --wait"),
@@ -130,7 +137,8 @@ fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
     })
 }
 
-fn summary(report: &Report, source: &SourceReport) -> String {
+/// What came of a source, in a line.
+pub fn summary(report: &Report, source: &SourceReport) -> String {
     let mut parts = Vec::new();
     match &source.snapshot {
         Some(id) => parts.push(format!("snapshot {}", &id[..id.len().min(8)])),

@@ -88,6 +88,11 @@ impl Given {
         ])
     }
 
+    /// Whether nobody has to be asked.
+    pub fn says(&self) -> Result<bool, Failure> {
+        Ok(self.means()?.is_some())
+    }
+
     /// What opens the repository.
     pub fn unlocking(&self) -> Result<Credential, Failure> {
         match self.means()? {

@@ -18,7 +18,7 @@ use crate::config::sources::Source;
 use crate::format::Time;
 use crate::repo::Repository;
 use crate::run::agenda::{self, Job, Lasts, What, jobs};
-use crate::run::due::Clock;
+use crate::run::due::{Clock, STEP_SECONDS_MAX};
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status};
 use crate::run::{self, Request, World, notify};
@@ -159,8 +159,8 @@ struct Daemon<'p> {
     started: Time,
     /// What the clock said last.
     seen: Time,
-    /// What the clock said after it was set back.
-    set_back: Option<Time>,
+    /// From what to what the clock was set back, until it says again what it said before.
+    set_back: Option<(Time, Time)>,
     /// When to try again what could not be done.
     again: Option<Timestamp>,
     /// How often the repository could not be opened.
@@ -178,9 +178,17 @@ impl Daemon<'_> {
         self.seen = now;
         if self.clock().denies(from) {
             self.place.hear(Event::SetBack { from, to: now });
-            self.set_back = Some(now);
+            let before = self.set_back.map_or(from, |(before, _)| before.max(from));
+            self.set_back = Some((before, now));
             self.started = self.started.min(now);
             self.again = None;
+            if let Some(lasts) = &mut self.lasts {
+                lasts.values_mut().for_each(|last| *last = now.min(*last));
+                self.done.clone_from(lasts);
+            }
+        }
+        if self.set_back.is_some_and(|(before, _)| before.seconds.saturating_add(STEP_SECONDS_MAX) < now.seconds) {
+            self.set_back = None;
         }
     }
 
@@ -202,10 +210,7 @@ impl Daemon<'_> {
     }
 
     fn moment(&self, job: &Job<'_>, lasts: &Lasts) -> Option<Timestamp> {
-        let clock = self.clock();
-        let last = lasts.get(&job.what).copied();
-        let known = last.map(|last| if clock.denies(last) { self.set_back.unwrap_or(last) } else { last });
-        agenda::next(job, known, &clock)
+        agenda::next(job, lasts.get(&job.what).copied(), &self.clock())
     }
 
     fn turn(&mut self) {
@@ -273,9 +278,18 @@ impl Daemon<'_> {
         let clock = self.clock();
         let jobs = jobs(config);
         let mut lasts = agenda::lasts(&jobs, repo, &Memory::read(world.memory.as_deref()), &clock);
-        for (what, time) in &self.done {
-            let known = lasts.get(what).copied();
-            lasts.extend(agenda::latest([known, Some(*time)], &clock).map(|latest| (what.clone(), latest)));
+        match self.set_back {
+            // Of what is later than the clock was then, nobody can tell by which clock it was.
+            Some((_, to)) => {
+                lasts.values_mut().for_each(|last| *last = to.min(*last));
+                lasts.extend(self.done.iter().map(|(what, time)| (what.clone(), *time)));
+            }
+            None => {
+                for (what, time) in &self.done {
+                    let known = lasts.get(what).copied();
+                    lasts.extend(agenda::latest([known, Some(*time)], &clock).map(|latest| (what.clone(), latest)));
+                }
+            }
         }
         self.lasts = Some(lasts);
     }

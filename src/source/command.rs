@@ -8,13 +8,12 @@
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::child::Tail;
 use crate::child::guard::Guard;
+use crate::child::{Tail, leash, leashed};
 use crate::format::Time;
 use crate::format::listing::{Entry, Owner, compare_paths};
 use crate::source::sidecar::{self, Maker};
@@ -191,19 +190,16 @@ struct Running {
 
 impl Running {
     fn start(mut command: Command, program: &str, group: Group, maker: Option<Maker>) -> io::Result<Self> {
-        if group == Group::Own {
-            command.process_group(0);
-        }
-        let mut child = command.spawn()?;
-        let whom = match group {
-            Group::Ours => child.id().to_string(),
-            Group::Own => format!("-{}", child.id()),
+        let guarded = match group {
+            Group::Ours => None,
+            Group::Own => Some(leashed(&mut command, None).map_err(io::Error::other)?),
         };
+        let mut child = command.spawn()?;
         let stderr = child.stderr.take().map(Tail::of);
         let stdout = child.stdout.take();
         let program = program.to_owned();
         let mut running = Self { program, child, stdout, stderr, error: None, leash: None, ended: false, maker };
-        running.leash = Some(Guard::new("kill", &["-s", "TERM", "--", &whom].map(str::to_owned), &[])?);
+        running.leash = Some(guarded.map_or_else(|| leash(running.child.id()), Ok)?);
         Ok(running)
     }
 }

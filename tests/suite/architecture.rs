@@ -34,6 +34,7 @@ const QUARANTINE: &[(&str, &[&str])] = &[
     ("clap_complete", &["main.rs", "cli/"]),
     ("indicatif", &["main.rs", "cli/"]),
     ("serde_json", &["main.rs", "cli/", "run.rs", "run/", "ops/verify.rs", "dump/sidecar.rs"]),
+    ("signal_hook", &["cli/"]),
     ("tar", &["ops/entries/archive.rs"]),
 ];
 

@@ -75,6 +75,7 @@ pub struct Days {
     pub waits: Cell<usize>,
     /// Seconds that really passed since the beginning.
     passed: Cell<i64>,
+    start: i64,
     /// What the clock shows is this and what has passed.
     offset: Cell<i64>,
     script: RefCell<BTreeMap<i64, VecDeque<Action>>>,
@@ -124,6 +125,7 @@ impl Days {
             turns: Cell::new(0),
             waits: Cell::new(0),
             passed: Cell::new(0),
+            start: at(start).seconds,
             offset: Cell::new(at(start).seconds),
             script: RefCell::default(),
         }
@@ -131,8 +133,7 @@ impl Days {
 
     /// At this time, as the clock would show it if nobody set it, this happens.
     pub fn when(&self, time: &str, action: Action) {
-        let first = self.offset.get();
-        self.script.borrow_mut().entry(at(time).seconds - first).or_default().push_back(action);
+        self.script.borrow_mut().entry(at(time).seconds - self.start).or_default().push_back(action);
     }
 
     /// A daemon is started, and runs until the script or this time ends it, as the clock would show it if nobody set it.

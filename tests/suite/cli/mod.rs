@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod browsing;
+mod daemon;
 mod damage;
 mod entries;
 mod everyday;
