@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod diff;
 mod doctor;
+mod drill;
 mod entries;
 mod find;
 mod forget;
@@ -65,6 +66,7 @@ enum Command {
     Backup(backup::Arguments),
     Run(run::Arguments),
     Doctor(doctor::Arguments),
+    Drill(drill::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
     Find(find::Arguments),
@@ -90,6 +92,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Backup(arguments) => backup::run(session, arguments),
         Command::Run(arguments) => run::run(session, arguments),
         Command::Doctor(arguments) => doctor::run(session, arguments),
+        Command::Drill(arguments) => drill::run(session, arguments),
         Command::Snapshots(arguments) => snapshots::run(session, arguments),
         Command::Ls(arguments) => ls::run(session, arguments),
         Command::Find(arguments) => find::run(session, arguments),

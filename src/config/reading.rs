@@ -276,7 +276,10 @@ impl<'a, 'r> Section<'a, 'r> {
         self.known.borrow_mut().push(key);
         let Some(value) = self.in_file(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
-            self.mistake(key, format!("must be a list of tables: [{{ ... }}], not of type {}", value.get_ref().type_str()));
+            self.mistake(
+                key,
+                format!("must be a list of tables: [{{ ... }}], not of type {}", value.get_ref().type_str()),
+            );
             return Vec::new();
         };
         let list = Self { at: Some(value.span()), ..self.below(key, None) };

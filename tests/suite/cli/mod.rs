@@ -5,6 +5,7 @@
 mod bad_input;
 mod browsing;
 mod damage;
+mod drilling;
 mod entries;
 mod everyday;
 mod examples;
