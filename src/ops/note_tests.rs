@@ -43,6 +43,7 @@ fn a_note_holds_no_more_than_it_may() {
     let before = history.repo.state().head;
     verified(&history.repo, &vec![id; IDS_MAX + 1], at(0)).unwrap();
     assert_eq!(history.repo.state().head, before + 2);
-    let notes = &history.repo.state().snapshot(&id).unwrap().notes;
+    let state = history.repo.state();
+    let notes = &state.snapshot(&id).unwrap().notes;
     assert!(notes.iter().all(|(_, value)| value.len() as u64 <= NOTE_BYTES_MAX));
 }

@@ -134,7 +134,7 @@ impl Server {
 
     /// The lines that a query answers in a database, which it cannot change.
     pub fn ask_only(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
-        let mut words = self.query(&format!("START TRANSACTION READ ONLY; {query}"));
+        let mut words = self.query(&format!("SET SESSION TRANSACTION READ ONLY; {query}"));
         words.push(format!("--database={database}"));
         self.client.lines(self.asking, words, WORK_LIMIT)
     }

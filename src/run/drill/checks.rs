@@ -38,7 +38,8 @@ fn answers(answer: &str, wanted: &Wanted) -> Result<(), String> {
         Wanted::Text(text) if answer == text.trim() => Ok(()),
         Wanted::Text(text) => Err(format!("answers {shown:?}, not {text:?}")),
         Wanted::Number { min, max } => {
-            let number: f64 = answer.parse().map_err(|_| format!("answers {shown:?}, which is no number"))?;
+            let number = answer.parse::<f64>().ok().filter(|number| !number.is_nan());
+            let number = number.ok_or_else(|| format!("answers {shown:?}, which is no number"))?;
             within(number, *min, *max).map_err(|bound| format!("answers {shown}, {bound}"))
         }
     }
@@ -47,8 +48,8 @@ fn answers(answer: &str, wanted: &Wanted) -> Result<(), String> {
 /// Whether a number lies within its bounds, or which it breaks.
 fn within(number: f64, min: Option<u64>, max: Option<u64>) -> Result<(), String> {
     match (min, max) {
-        (Some(min), _) if !(number >= min as f64) => Err(format!("less than {min}")),
-        (_, Some(max)) if !(number <= max as f64) => Err(format!("more than {max}")),
+        (Some(min), _) if number < min as f64 => Err(format!("less than {min}")),
+        (_, Some(max)) if number > max as f64 => Err(format!("more than {max}")),
         _ => Ok(()),
     }
 }

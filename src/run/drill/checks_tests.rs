@@ -27,7 +27,7 @@ fn an_answer_is_a_text_or_a_number_within_bounds() {
     for (answer, wanted, said) in [
         ("4", Wanted::Text("3".into()), "answers \"4\", not \"3\""),
         ("", number(Some(1), None), "answers \"\", which is no number"),
-        ("NaN", number(Some(1), None), "answers NaN, less than 1"),
+        ("NaN", number(Some(1), None), "answers \"NaN\", which is no number"),
         ("0", number(Some(1), None), "answers 0, less than 1"),
         ("9", number(None, Some(8)), "answers 9, more than 8"),
     ] {

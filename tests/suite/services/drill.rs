@@ -69,7 +69,8 @@ fn waiting(larder: &Larder) -> String {
 }
 
 fn shop(server: &postgres::Server) {
-    server.sql("postgres", "CREATE ROLE \"the clerk\"; CREATE ROLE reader; CREATE DATABASE shop");
+    server.sql("postgres", "CREATE ROLE \"the clerk\"; CREATE ROLE reader");
+    server.sql("postgres", "CREATE DATABASE shop");
     server
         .sql("shop", "CREATE TABLE items (id serial PRIMARY KEY, name text); ALTER TABLE items OWNER TO \"the clerk\"");
     server.sql(
