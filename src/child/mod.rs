@@ -247,6 +247,30 @@ impl Heard {
     }
 }
 
+/// A child that runs beside larder. Dropped, it and all it started are asked to end, and made to.
+pub struct Running(Child);
+
+impl Running {
+    /// Starts it.
+    pub fn start(mut command: Command) -> io::Result<Self> {
+        command.stdin(Stdio::null()).process_group(0).spawn().map(Self)
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().map_or(true, |status| status.is_some())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            let group = group_of(&self.0);
+            end(&mut self.0, group);
+        }
+    }
+}
+
 /// Waits for a child, up to the limit; `None` when it still runs.
 fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
     let mut waited = Duration::ZERO;

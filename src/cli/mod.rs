@@ -12,6 +12,7 @@ mod config;
 mod daemon;
 mod diff;
 mod doctor;
+mod drill;
 mod entries;
 mod find;
 mod forget;
@@ -69,6 +70,7 @@ enum Command {
     Daemon(daemon::Arguments),
     Next(next::Arguments),
     Doctor(doctor::Arguments),
+    Drill(drill::Arguments),
     Snapshots(snapshots::Arguments),
     Ls(ls::Arguments),
     Find(find::Arguments),
@@ -96,6 +98,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Daemon(arguments) => daemon::run(session, arguments),
         Command::Next(arguments) => next::run(session, arguments),
         Command::Doctor(arguments) => doctor::run(session, arguments),
+        Command::Drill(arguments) => drill::run(session, arguments),
         Command::Snapshots(arguments) => snapshots::run(session, arguments),
         Command::Ls(arguments) => ls::run(session, arguments),
         Command::Find(arguments) => find::run(session, arguments),

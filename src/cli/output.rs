@@ -295,6 +295,23 @@ pub fn local_moment(moment: Timestamp) -> String {
     local_time(Time { seconds: moment.as_second(), nanos: 0 })
 }
 
+/// The same to the minute, where many stand in a table.
+pub fn local_minute(time: Time) -> String {
+    time.timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// How long ago something was, in one unit: `5min`, `3h`, `12d`.
+pub fn age(seconds: i64) -> String {
+    const HOUR: i64 = 60 * 60;
+    const DAY: i64 = 24 * HOUR;
+    match seconds {
+        ..0 => "0min".to_owned(),
+        0..HOUR => format!("{}min", seconds / 60),
+        _ if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
+        _ => format!("{}d", seconds / DAY),
+    }
+}
+
 /// A time for programs: RFC 3339, in UTC.
 pub fn rfc3339(time: Time) -> String {
     time.rfc3339()

@@ -54,3 +54,18 @@ fn columns_of_a_table_are_aligned() {
     table.row(vec!["longer".into(), "12345".into()]);
     assert_eq!(table.lines().collect::<Vec<_>>(), ["name     size", "a           1", "longer  12345"]);
 }
+
+#[test]
+fn an_age_is_told_in_one_unit() {
+    for (seconds, text) in [
+        (-5, "0min"),
+        (0, "0min"),
+        (3599, "59min"),
+        (3600, "1h"),
+        (47 * 3600 + 3599, "47h"),
+        (48 * 3600, "2d"),
+        (400 * 86_400, "400d"),
+    ] {
+        assert_eq!(age(seconds), text);
+    }
+}

@@ -4,13 +4,17 @@ use clap::Args;
 use serde::Serialize;
 
 use larder::duration::Length;
+use larder::format::Time;
+use larder::ops::note::VERIFY;
 use larder::ops::prune;
 use larder::ops::snapshots::{self, Filter, Row};
+use larder::repo::Repository;
+use larder::repo::catalog::Catalog;
 
 use crate::cli::chosen::Among;
-use crate::cli::output::{self, Align, Form, JsonPaths, Outcome, Table, count, plural, size};
+use crate::cli::output::{self, Align, Form, JsonPaths, Outcome, Table, plural, size};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::session::Session;
+use crate::cli::session::{self, Session};
 
 /// List snapshots, oldest first
 #[derive(Debug, Args)]
@@ -29,6 +33,8 @@ pub struct Arguments {
 struct Answer<'a> {
     id: String,
     time: String,
+    age_seconds: i64,
+    state: &'static str,
     source: &'a str,
     host: &'a str,
     user: &'a str,
@@ -72,7 +78,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let listing = snapshots::list(&repo, &filter, grace)?;
     match session.out.form() {
         Form::Json => session.out.json(&listing.rows.iter().map(answer).collect::<Vec<_>>())?,
-        Form::Text => show(session, &listing.rows, arguments)?,
+        Form::Text => show(session, &repo, &listing.rows, arguments)?,
     }
     for problem in &repo.state().problems {
         session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
@@ -89,6 +95,8 @@ fn answer(row: &Row) -> Answer<'_> {
     Answer {
         id: row.id.to_string(),
         time: output::rfc3339(record.started),
+        age_seconds: age(record.started),
+        state: row.standing.words(),
         source: &record.source,
         host: &record.host,
         user: &record.user,
@@ -105,7 +113,12 @@ fn answer(row: &Row) -> Answer<'_> {
         paths: JsonPaths::from(record.paths.as_slice()),
         parent: record.parent.map(|parent| parent.to_string()),
         duration_seconds: output::seconds_between(record.started, record.ended),
-        notes: row.notes.iter().map(|(name, value)| Note { name, value }).collect(),
+        notes: row
+            .notes
+            .iter()
+            .map(|(name, value)| Note { name, value })
+            .filter(|note| note.name != VERIFY.0)
+            .collect(),
         forgotten: row.forgotten.as_ref().map(|forgotten| Forgotten {
             since: output::rfc3339(forgotten.since),
             recoverable_until: forgotten.recoverable_until.map(output::rfc3339),
@@ -113,22 +126,23 @@ fn answer(row: &Row) -> Answer<'_> {
     }
 }
 
-fn show(session: &mut Session, rows: &[Row], arguments: &Arguments) -> Result<(), Failure> {
+/// Seconds since a snapshot was begun; none, if that lies in what is the future now.
+fn age(started: Time) -> i64 {
+    (session::now().seconds - started.seconds).max(0)
+}
+
+/// What tells one snapshot from another, within a hundred columns. A host only where there are several.
+fn show(session: &mut Session, repo: &Repository, rows: &[Row], arguments: &Arguments) -> Result<(), Failure> {
     if rows.is_empty() {
         return session.out.aside(if arguments.forgotten { "nothing is forgotten" } else { "no snapshots" });
     }
     let last = if arguments.forgotten { "can come back until" } else { "tags" };
-    let mut table = Table::new(&[
-        ("id", Align::Left),
-        ("time", Align::Left),
-        ("source", Align::Left),
-        ("host", Align::Left),
-        ("files", Align::Right),
-        ("size", Align::Right),
-        ("new", Align::Right),
-        (last, Align::Left),
-        ("description", Align::Left),
-    ]);
+    let several = rows.iter().any(|row| row.record.host != rows[0].record.host);
+    let mut columns = vec![("id", Align::Left), ("time", Align::Left), ("age", Align::Right), ("source", Align::Left)];
+    columns.extend(several.then_some(("host", Align::Left)));
+    columns.extend([("size", Align::Right), ("new", Align::Right), ("state", Align::Left), (last, Align::Left)]);
+    columns.push(("description", Align::Left));
+    let mut table = Table::new(&columns);
     for row in rows {
         let record = &row.record;
         let last = match &row.forgotten {
@@ -136,20 +150,34 @@ fn show(session: &mut Session, rows: &[Row], arguments: &Arguments) -> Result<()
             Some(forgotten) => forgotten.recoverable_until.map_or("the next prune".into(), output::local_time),
         };
         let incomplete = if record.complete { "" } else { "(incomplete) " };
-        table.row(vec![
+        let mut cells = vec![
             row.id.short(),
-            output::local_time(record.started),
+            output::local_minute(record.started),
+            output::age(age(record.started)),
             output::escaped(record.source.as_bytes()),
-            output::escaped(record.host.as_bytes()),
-            count(record.counts.files),
+        ];
+        cells.extend(several.then(|| output::escaped(record.host.as_bytes())));
+        cells.extend([
             size(record.counts.bytes),
             size(record.counts.new_stored_bytes),
+            row.standing.words().to_owned(),
             last,
             format!("{incomplete}{}", output::escaped(record.description.as_bytes())),
         ]);
+        table.row(cells);
     }
     for line in table.lines() {
         session.out.line(line)?;
     }
-    session.out.aside(plural(rows.len() as u64, "snapshot"))
+    session.out.aside(totals(repo, rows))
+}
+
+/// How many there are, what is in them, and what the repository takes for all it has.
+fn totals(repo: &Repository, rows: &[Row]) -> String {
+    let bytes = rows.iter().map(|row| row.record.counts.bytes).fold(0, u64::saturating_add);
+    let totals = format!("{}, {} in all", plural(rows.len() as u64, "snapshot"), size(bytes));
+    match Catalog::list(repo) {
+        Ok(packs) => format!("{totals}; the repository has {}", size(packs.values().map(|pack| pack.bytes).sum())),
+        Err(_) => totals,
+    }
 }

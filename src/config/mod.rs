@@ -3,6 +3,7 @@
 //! Promise: what is read without a mistake can be run; all mistakes are found at once, each with its line and column.
 //! Left out on purpose: looking whether what is named exists, and fetching secrets: that is for the run.
 
+pub mod drill;
 pub mod hooks;
 pub mod mistakes;
 pub mod notify;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
+use crate::config::drill::Drill;
 use crate::config::hooks::Hooks;
 use crate::config::mistakes::{Mistake, Mistakes, Place};
 use crate::config::notify::Notify;
@@ -44,6 +46,8 @@ pub struct Config {
     pub retention: Option<Policy>,
     /// What is done for the repository, and when.
     pub upkeep: Upkeep,
+    /// When it is tried whether what is stored can be restored.
+    pub drill: Drill,
     /// What runs around a whole run.
     pub hooks: Hooks,
     /// Who is told how a run ended.
@@ -97,6 +101,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let timetable = Timetable::read(root.section("schedule"), None);
     let retention = retention::read(root.section("retention"), None);
     let upkeep = Upkeep::read(root.section("prune"), root.section("check"), timetable.as_ref());
+    let drill = Drill::read(root.section("drill"), timetable.as_ref());
     let hooks = Hooks::of_runs(root.section("hooks"));
     let notify = root.section("notify").named().into_iter().filter_map(notify::read).collect();
     let status = root.section("status");
@@ -110,7 +115,17 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let mut sources: Vec<Source> = named.into_iter().filter_map(|section| sources::read(section, &general)).collect();
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     root.finish();
-    Some(Config { repository: repository?, timetable, retention, upkeep, hooks, notify, status: directory, sources })
+    Some(Config {
+        repository: repository?,
+        timetable,
+        retention,
+        upkeep,
+        drill,
+        hooks,
+        notify,
+        status: directory,
+        sources,
+    })
 }
 
 fn repository(section: Section<'_, '_>) -> Option<Repository> {

@@ -271,6 +271,21 @@ impl<'a, 'r> Section<'a, 'r> {
         Self { reading: self.reading, path, table, at: value.map(Spanned::span), known: RefCell::default() }
     }
 
+    /// The tables of a list, which are numbered from 1 on.
+    pub fn tables(&self, key: &'static str) -> Vec<Self> {
+        self.known.borrow_mut().push(key);
+        let Some(value) = self.in_file(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.mistake(
+                key,
+                format!("must be a list of tables: [{{ ... }}], not of type {}", value.get_ref().type_str()),
+            );
+            return Vec::new();
+        };
+        let list = Self { at: Some(value.span()), ..self.below(key, None) };
+        items.iter().enumerate().map(|(at, item)| list.below(&(at + 1).to_string(), Some(item))).collect()
+    }
+
     /// The tables in this one, by the names that people gave them.
     pub fn named(&self) -> Vec<Self> {
         let items = self.table.into_iter().flat_map(DeTable::iter);

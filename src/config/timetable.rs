@@ -68,4 +68,13 @@ impl Timetable {
             on_start: on_start.or(general.map(|general| general.on_start)).unwrap_or(OnStart::Wait),
         })
     }
+
+    /// When something is due that a run does beside its sources: at its own moments, by the general clock.
+    pub fn upkeep(section: &Section<'_, '_>, general: Option<&Self>) -> Option<Self> {
+        let mut own = Self::of(section, None)?;
+        if let Some(general) = general.filter(|_| !section.has("timezone")) {
+            own.zone = general.zone.clone();
+        }
+        Some(own)
+    }
 }

@@ -50,16 +50,9 @@ impl Upkeep {
     }
 }
 
-/// When this is due: at its own moments, by the general clock.
+/// When this is due.
 fn timetable(section: &Section<'_, '_>, general: Option<&Timetable>) -> Option<Timetable> {
-    if !section.exists() {
-        return None;
-    }
-    let mut own = Timetable::of(section, None)?;
-    if let Some(general) = general.filter(|_| !section.has("timezone")) {
-        own.zone = general.zone.clone();
-    }
-    Some(own)
+    if section.exists() { Timetable::upkeep(section, general) } else { None }
 }
 
 fn read_prune(section: &Section<'_, '_>, general: Option<&Timetable>) -> Option<Prune> {

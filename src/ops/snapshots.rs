@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::format::record::Record;
 use crate::format::{Kind, Time};
 use crate::id::SnapshotId;
+use crate::ops::note::{Standing, Standings};
 use crate::repo::Repository;
 use crate::repo::catalog::ask;
 use crate::repo::error::Error;
@@ -37,6 +38,8 @@ pub struct Row {
     pub tags: BTreeSet<String>,
     /// Facts about it.
     pub notes: Vec<(String, String)>,
+    /// How far it can be relied on.
+    pub standing: Standing,
     /// Set for a forgotten one.
     pub forgotten: Option<ForgottenRow>,
 }
@@ -66,6 +69,7 @@ pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listi
         repo.catch_up()?;
     }
     let state = repo.state();
+    let standings = Standings::of(&state);
     let mut listing = Listing::default();
     for snapshot in state.snapshots().iter().filter(|snapshot| snapshot.is_live() != filter.forgotten) {
         let record = match repo.record(snapshot) {
@@ -90,7 +94,8 @@ pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listi
             None => None,
         };
         let (tags, notes) = (snapshot.tags.clone(), snapshot.notes.clone());
-        listing.rows.push(Row { id: snapshot.id, record, tags, notes, forgotten });
+        let standing = standings.get(snapshot);
+        listing.rows.push(Row { id: snapshot.id, record, tags, notes, standing, forgotten });
     }
     Ok(listing)
 }

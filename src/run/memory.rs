@@ -19,6 +19,8 @@ pub struct Memory {
     pub pruned: Option<i64>,
     /// The last check.
     pub checked: Option<i64>,
+    /// The last drill.
+    pub drilled: Option<i64>,
     /// The part that was checked last.
     #[serde(default)]
     pub part: u64,

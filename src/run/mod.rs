@@ -7,12 +7,14 @@
 pub mod agenda;
 pub mod daemon;
 pub mod doctor;
+pub mod drill;
 pub mod due;
 pub mod hooks;
 pub mod into;
 pub mod memory;
 pub mod notify;
 pub mod report;
+pub mod room;
 pub mod services;
 pub mod upkeep;
 
@@ -28,6 +30,7 @@ use crate::format::listing::Owner;
 use crate::id::SnapshotId;
 use crate::ops::backup::{self, Mode, Options};
 use crate::ops::forget::{self, What};
+use crate::ops::note;
 use crate::ops::verify::verify;
 use crate::progress::Observer;
 use crate::repo::Repository;
@@ -124,7 +127,11 @@ pub fn run(
         Err(error) => report.errors.push(format!("{error}\nnothing was run")),
     }
     if report.errors.is_empty() && !request.dry_run {
+        if let Err(error) = note_verified(repo, &report, world) {
+            report.errors.push(error);
+        }
         report.upkeep = upkeep::run(repo, &config.upkeep, &mut memory, world);
+        report.upkeep.extend(drill::if_due(repo, config, &mut memory, world));
     }
     let worst = report.sources.iter().map(|source| source.status).max().unwrap_or(Status::Done);
     let unkempt = report.upkeep.iter().any(|upkeep| upkeep.error.is_some());
@@ -144,6 +151,14 @@ pub fn run(
         memory.write(world.memory.as_deref());
     }
     Ok(report)
+}
+
+/// Notes in the log what was read back and is well formed: one entry for all.
+fn note_verified(repo: &Repository, report: &Report, world: &World<'_>) -> Result<(), String> {
+    let verified = report.sources.iter().filter(|source| source.verified == Some(true));
+    let ids = verified.filter_map(|source| hex::decode(source.snapshot.as_ref()?).ok()?.try_into().ok());
+    let ids: Vec<SnapshotId> = ids.map(SnapshotId::new).collect();
+    note::verified(repo, &ids, (world.now)()).map_err(|error| format!("what is verified is not noted: {error}"))
 }
 
 /// Begins with the hooks, of which a dry run has none.

@@ -29,7 +29,7 @@ pub struct Report {
     pub status: Status,
     /// Each source that was taken.
     pub sources: Vec<SourceReport>,
-    /// What was done for the repository: prune and check, where they were due.
+    /// What was done for the repository: prune, check and drills, where they were due.
     pub upkeep: Vec<Upkeep>,
     /// What went wrong beside these: hooks of the whole run.
     pub errors: Vec<String>,
@@ -40,7 +40,7 @@ pub struct Report {
 /// What was done for the repository.
 #[derive(Debug, Clone, Serialize)]
 pub struct Upkeep {
-    /// `prune` or `check`.
+    /// `prune`, `check` or `drill`; of drills there is one for each source.
     pub what: &'static str,
     /// How long it took, in seconds.
     pub duration_seconds: f64,

@@ -19,6 +19,9 @@ pub const WORK_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Longest answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// What the names of databases begin with that drills make in a service. They are nobody's data.
+pub const DRILL_PREFIX: &str = "larder_drill_";
+
 /// Where a server is, and who asks.
 #[derive(Clone, Default)]
 pub struct Place {

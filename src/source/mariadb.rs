@@ -7,7 +7,7 @@
 use std::process::Command;
 
 use crate::source::Error;
-use crate::source::client::{ANSWER_LIMIT, Client, Place, WORK_LIMIT};
+use crate::source::client::{ANSWER_LIMIT, Client, DRILL_PREFIX, Place, WORK_LIMIT};
 use crate::source::command::{Entries, Output};
 
 /// The databases that are the server's own.
@@ -100,7 +100,7 @@ impl Server {
         let failed = |message: String| Error::Service { what: "the MariaDB server".to_owned(), message };
         let lines = self.ask(QUERY).map_err(failed)?;
         let mut names = lines.iter().map(|line| named(line)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        names.retain(|name| !SYSTEM.contains(&name.as_str()));
+        names.retain(|name| !SYSTEM.contains(&name.as_str()) && !name.starts_with(DRILL_PREFIX));
         match names.iter().find(|name| name.contains('/')) {
             Some(name) => Err(failed(format!("{name:?} cannot be the name of a file"))),
             None => Ok(names),
@@ -130,6 +130,20 @@ impl Server {
     /// The lines that a query answers, field by field with tabs between.
     pub fn ask(&self, query: &str) -> Result<Vec<String>, String> {
         self.client.lines(self.asking, self.query(query), WORK_LIMIT)
+    }
+
+    /// The lines that a query answers in a database, which it cannot change.
+    pub fn ask_only(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
+        let mut words = self.query(&format!("SET SESSION TRANSACTION READ ONLY; {query}"));
+        words.push(format!("--database={database}"));
+        self.client.lines(self.asking, words, WORK_LIMIT)
+    }
+
+    /// The databases whose names begin so.
+    pub fn databases_named(&self, beginning: &str) -> Result<Vec<String>, String> {
+        let lines = self.ask("SELECT HEX(CONVERT(schema_name USING utf8mb4)) FROM information_schema.schemata")?;
+        let names = lines.iter().map(|line| named(line)).collect::<Result<Vec<_>, _>>()?;
+        Ok(names.into_iter().filter(|name| name.starts_with(beginning)).collect())
     }
 
     fn query(&self, query: &str) -> Vec<String> {

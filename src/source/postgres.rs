@@ -9,7 +9,7 @@ use std::process::Command;
 use zeroize::Zeroizing;
 
 use crate::source::Error;
-use crate::source::client::{ANSWER_LIMIT, Client, WORK_LIMIT, lines_of};
+use crate::source::client::{ANSWER_LIMIT, Client, DRILL_PREFIX, WORK_LIMIT, lines_of};
 use crate::source::command::{Entries, Output};
 
 /// The name of the file with roles and tablespaces.
@@ -57,7 +57,8 @@ impl Server {
     pub fn databases(&self) -> Result<Vec<String>, Error> {
         const QUERY: &str = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
         let failed = |message: String| Error::Service { what: "the PostgreSQL server".to_owned(), message };
-        let names = self.ask(MAINTENANCE, QUERY).map_err(failed)?;
+        let mut names = self.ask(MAINTENANCE, QUERY).map_err(failed)?;
+        names.retain(|name| !name.starts_with(DRILL_PREFIX));
         match names.iter().find(|name| name.contains('/')) {
             Some(name) => Err(failed(format!("{name:?} cannot be the name of a file"))),
             None => Ok(names),
@@ -68,6 +69,18 @@ impl Server {
     pub fn ask(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
         let output = self.output("", "psql", words(&["-At", "-c", query]), &["--dbname", &quoted(database)]);
         lines_of(output.command(), ANSWER_LIMIT)
+    }
+
+    /// The lines that a query answers, which cannot change anything.
+    pub fn ask_only(&self, database: &str, query: &str) -> Result<Vec<String>, String> {
+        let harmless = ["--quiet", "-At", "-c", "SET default_transaction_read_only = on", "-c", query];
+        lines_of(self.output("", "psql", words(&harmless), &["--dbname", &quoted(database)]).command(), WORK_LIMIT)
+    }
+
+    /// The databases whose names begin so.
+    pub fn databases_named(&self, beginning: &str) -> Result<Vec<String>, String> {
+        let names = self.ask(MAINTENANCE, "SELECT datname FROM pg_database ORDER BY 1")?;
+        Ok(names.into_iter().filter(|name| name.starts_with(beginning)).collect())
     }
 
     /// A psql that runs what it is given on its standard input, up to the first error; `:"name"` and `:'name'` in it

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// How long to wait for a writer that holds the database.
@@ -122,6 +123,30 @@ pub fn flaws(path: &Path) -> Result<Vec<String>, Error> {
     let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
     let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// The lines that a query answers, fields with `|` between, as SQLite's own program shows them.
+pub fn ask(path: &Path, sql: &str) -> Result<Vec<String>, Error> {
+    let database =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut statement = database.prepare(sql)?;
+    let fields = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        let texts = (0..fields).map(|at| row.get_ref(at).map(shown)).collect::<Result<Vec<_>, _>>()?;
+        lines.push(texts.join("|"));
+    }
+    Ok(lines)
+}
+
+fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => String::new(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 #[cfg(test)]

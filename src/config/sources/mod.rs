@@ -17,6 +17,7 @@ pub mod redis;
 pub mod s3;
 pub mod sqlite;
 
+use crate::config::drill::{Check, SourceDrill};
 use crate::config::hooks::Hooks;
 use crate::config::reading::Section;
 use crate::config::{Timetable, retention};
@@ -41,6 +42,8 @@ pub struct Source {
     pub hooks: Hooks,
     /// Fewest bytes that its snapshot may have.
     pub min_bytes: u64,
+    /// What a drill of it is.
+    pub drill: SourceDrill,
 }
 
 /// What a source is.
@@ -130,11 +133,23 @@ pub fn read(section: Section<'_, '_>, general: &General<'_>) -> Option<Source> {
         retention: retention::read(section.section("retention"), general.retention),
         hooks: Hooks::of_source(section.section("hooks")),
         min_bytes: section.number("min_bytes", 0).unwrap_or(1),
+        drill: SourceDrill::read(section.section("drill")),
     });
+    if let Some(source) = &source {
+        look_at_drill(&section, source);
+    }
     if source.is_some() {
         section.finish();
     }
     source
+}
+
+/// Notes what a drill of this kind cannot do.
+fn look_at_drill(section: &Section<'_, '_>, source: &Source) {
+    let asks = source.drill.checks.iter().any(|check| matches!(check, Check::Sql { .. }));
+    if asks && !matches!(source.kind, Kind::Mariadb(_) | Kind::Postgres(_) | Kind::Sqlite(_)) {
+        section.section("drill").mistake("checks", "has `sql`, which only mariadb, postgres and sqlite can answer");
+    }
 }
 
 const FORMS: [(&str, Form); 3] = [("any", Form::Any), ("json", Form::Json), ("sql", Form::Sql)];

@@ -27,6 +27,10 @@ impl Service for Command {
         vec![Trouble::new(format!("there is no program {program:?}"), "install it, or give its full path in `command`")]
     }
 
+    fn form_of(&self, name: &str) -> Option<Form> {
+        (name == self.file).then_some(self.form)
+    }
+
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
         let words = self.restore.as_ref().ok_or("nothing says how: give the source a `restore_command`")?;
         Ok(vec![format!("{} is given to {:?} on its standard input", self.file, words.0.join(" "))])

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::config::sources::http::{Auth, Http, Restore};
 use crate::format::record::Record;
 use crate::http::{Answer, Body, Client, Error, Method, Redirects, Request, Settings, basic, without_query};
+use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::stream::StreamSource;
@@ -24,6 +25,10 @@ impl Service for Http {
         // What another method does, nobody knows: then it must be enough that somebody answers.
         let looked = if self.method == "GET" { self.ask(world).map(drop) } else { self.knock(world) };
         looked.err().into_iter().collect()
+    }
+
+    fn form_of(&self, name: &str) -> Option<Form> {
+        (name == self.file).then_some(self.form)
     }
 
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {

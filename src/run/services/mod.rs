@@ -16,6 +16,7 @@ mod qdrant;
 #[cfg(feature = "services")]
 mod rabbitmq;
 mod redis;
+pub mod rehearsal;
 #[cfg(feature = "services")]
 mod s3;
 mod sqlite;
@@ -23,11 +24,14 @@ mod stored;
 
 use zeroize::Zeroizing;
 
+use crate::config::drill::Place;
 use crate::config::secret::SecretFrom;
 use crate::config::sources::Kind;
 use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
+use crate::run::services::rehearsal::{Miss, Rehearsed, into_folder};
 use crate::source::command::{CommandSource, Output};
 use crate::source::{Error, Source};
 
@@ -77,7 +81,7 @@ pub trait Held {
     fn again(&mut self) -> Result<(), String>;
 }
 
-/// One kind of source. All but `prepare`, `hold` and `put_back` change nothing anywhere.
+/// One kind of source. All but `prepare`, `hold` and `put_back` change nothing that the service holds.
 pub trait Service {
     /// A source that can be read: fetches secrets, asks the service for what it has.
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String>;
@@ -106,6 +110,26 @@ pub trait Service {
 
     /// Makes the service what the snapshot holds. Where the service lets it, what there was stays until all is ready.
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String>;
+
+    /// What a file directly in a snapshot must look like, if this kind made it. Of people's own files nothing is asked.
+    fn form_of(&self, _: &str) -> Option<Form> {
+        None
+    }
+
+    /// About how many bytes it takes to restore so many into a room.
+    fn room_bytes(&self, bytes: u64, _: Place) -> u64 {
+        bytes
+    }
+
+    /// Restores a snapshot into a room; what the service holds is not touched.
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        into_folder(stored, room, &|name| self.form_of(name))
+    }
+
+    /// Takes away what a drill of this name has left in the service when it was killed.
+    fn clear_rehearsal(&self, _: &str, _: &World<'_>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether the service is well after something was put back: by itself, that nothing keeps a backup from working.
     fn probe(&self, world: &World<'_>) -> Result<(), String> {

@@ -91,6 +91,10 @@ impl Service for N8n {
         trouble.into_iter().collect()
     }
 
+    fn form_of(&self, name: &str) -> Option<Form> {
+        [CREDENTIALS.0, WORKFLOWS.0].contains(&name).then_some(Form::Json)
+    }
+
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
         Ok(vec![
             "the credentials are imported, then the workflows: those of the same id are replaced, others stay"

@@ -3,14 +3,20 @@
 //! A dump is put back into a new database, which takes the place of the old one once all of it is there: what goes wrong
 //! before changes nothing, and a dump needs not know how to clean up. The user must be allowed to create databases.
 
+mod rehearsal;
+
 use std::thread;
 use std::time::Duration;
 
 use crate::child;
+use crate::config::drill::Place;
 use crate::config::sources::postgres::Postgres;
 use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
+use crate::run::services::postgres::rehearsal::Trial;
+use crate::run::services::rehearsal::{Miss, Rehearsed};
 use crate::run::services::{Prepared, Service, Stored, Trouble, secret, streams, with_causes};
 use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
 
@@ -92,6 +98,19 @@ impl Service for Postgres {
             put_back_one(&server, name, stored).map_err(|error| format!("database {name}: {error}"))
         })
     }
+
+    fn room_bytes(&self, bytes: u64, place: Place) -> u64 {
+        // With its indexes and its log; a service takes it elsewhere.
+        if place == Place::Local { bytes.saturating_mul(2) } else { 0 }
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, world: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        Ok(Box::new(Trial::of(stored, room, &|| self.server(world))?))
+    }
+
+    fn clear_rehearsal(&self, name: &str, world: &World<'_>) -> Result<(), String> {
+        rehearsal::clear(&self.server(world)?, name)
+    }
 }
 
 impl Postgres {
@@ -131,16 +150,19 @@ impl Postgres {
     }
 }
 
+/// Runs a script in a database.
+fn run_script(server: &Server, database: &str, variables: &[(&str, &str)], script: &str) -> Result<(), String> {
+    let command = server.script(database, variables);
+    child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
+}
+
 fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), String> {
     let stem = stem(name);
     // Nobody may be connected to what changes its name.
     let elsewhere = if name == MAINTENANCE { "template1" } else { MAINTENANCE };
     let (new, before) = (format!("{stem}_larder_new"), format!("{stem}_larder_before"));
     let variables = [("old", name), ("new", new.as_str()), ("before", before.as_str())];
-    let run = |script: &str| {
-        let command = server.script(elsewhere, &variables);
-        child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
-    };
+    let run = |script: &str| run_script(server, elsewhere, &variables, script);
     run(MAKE)?;
     let replaced = (|| {
         stored.feed(format!("{name}.sql").as_bytes(), server.script(&new, &[]))?;
@@ -180,9 +202,7 @@ fn make_roles(server: &Server, stored: &Stored<'_>) -> Result<(), String> {
     stored.write(GLOBALS.as_bytes(), &mut globals)?;
     let known = server.ask(MAINTENANCE, "SELECT quote_ident(rolname) FROM pg_roles")?;
     let script = statements_of_missing(&String::from_utf8_lossy(&globals), &known);
-    let command = server.script(MAINTENANCE, &[]);
-    child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
-        .map_err(|error| format!("roles: {error}"))
+    run_script(server, MAINTENANCE, &[], &script).map_err(|error| format!("roles: {error}"))
 }
 
 /// The statements of a dump of roles that make those which are not known, and what they are members of.

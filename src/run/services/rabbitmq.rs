@@ -57,6 +57,10 @@ impl Service for Rabbitmq {
         self.look(world).err().into_iter().chain(folder).collect()
     }
 
+    fn form_of(&self, name: &str) -> Option<Form> {
+        (name == DEFINITIONS).then_some(Form::Json)
+    }
+
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
         Ok(match &self.data_directory {
             Some(folder) => vec![format!(

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -10,6 +11,8 @@ use crate::config::sources::sqlite::Sqlite;
 use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
+use crate::run::services::rehearsal::{Miss, Rehearsed, untried};
 use crate::run::services::{Prepared, Service, Stored, Trouble};
 use crate::source::sqlite::SqliteSource;
 use crate::sqlite::online;
@@ -51,5 +54,39 @@ impl Service for Sqlite {
             Err(error) => return Err(format!("what is stored is no database: {error}")),
         }
         online::replace(&copy, &self.path).map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        let files = stored.files().map_err(Miss::Failed)?;
+        let own = self.path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+        // Called otherwise, when the path was another then.
+        let found = files.iter().find(|(name, _)| *name == own).or(files.first());
+        let (name, _) = found.ok_or_else(|| Miss::Failed("the snapshot holds no file".to_owned()))?;
+        let path = room.folder.join("restored.db");
+        let mut file = File::create(&path).map_err(untried("cannot make a file"))?;
+        stored.write(name, &mut file).map_err(Miss::Failed)?;
+        drop(file);
+        match online::flaws(&path) {
+            Ok(flaws) if flaws.is_empty() => Ok(Box::new(Restored(path))),
+            Ok(flaws) => Err(Miss::Failed(format!("is a damaged database: {}", flaws.join("; ")))),
+            Err(error) => Err(Miss::Failed(format!("is no database: {error}"))),
+        }
+    }
+}
+
+/// A database in a file.
+struct Restored(PathBuf);
+
+impl Rehearsed for Restored {
+    fn place(&self) -> String {
+        "a file, which passes integrity_check".to_owned()
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn ask(&self, _: Option<&str>, sql: &str) -> Result<Vec<String>, String> {
+        online::ask(&self.0, sql).map_err(|error| error.to_string())
     }
 }

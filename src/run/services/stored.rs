@@ -121,6 +121,21 @@ impl Stored<'_> {
         self.restore(path, target, &options)
     }
 
+    /// Puts everything into an empty folder, and reads it back.
+    pub fn rehearse(&self, folder: &Path) -> Result<(), String> {
+        let options = Options {
+            existing: Existing::Refuse,
+            extra: Extra::Leave,
+            owners: Owners::AsStored,
+            verify: Verify::Everything,
+            mode: Mode::Write,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            threads: self.threads,
+        };
+        self.restore(b"", folder, &options)
+    }
+
     /// Gives the content of a file and its length to what reads it: a request, say. What it makes of half a file, if the
     /// rest is lost, does not count.
     pub fn stream<T: Send>(

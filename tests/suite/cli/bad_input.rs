@@ -267,7 +267,7 @@ fn names_patterns_tags_and_durations_that_mean_nothing_are_usage_errors() {
     ] {
         shell.types(line).sees(2, "", expected);
     }
-    shell.types("snapshots").sees(0, "*\n*", "1 snapshot");
+    shell.types("snapshots").sees(0, "*\n*", "1 snapshot, *");
 }
 
 #[test]

@@ -82,16 +82,16 @@ fn a_backup_says_what_it_did_and_the_second_one_how_little_there_was_to_do() {
     );
     shell.types("snapshots").sees(
         0,
-        "id time source host files size new tags description
-         * * * data here 2 8 B * B last, daily, weekly, monthly, yearly, mine the first
-         * * * data here 2 8 B * B last",
-        "2 snapshots",
+        "id time age source size new state tags description
+         * * * 0min data 8 B * B stored last, daily, weekly, monthly, yearly, mine the first
+         * * * 0min data 8 B * B stored last",
+        "2 snapshots, 16 B in all; the repository has * KiB",
     );
     shell.types("snapshots --tag mine --host here --source data").sees(
         0,
-        "id time source host files size new tags description
-         * * * data here 2 8 B * B *mine the first",
-        "1 snapshot",
+        "id time age source size new state tags description
+         * * * 0min data 8 B * B stored *mine the first",
+        "1 snapshot, 8 B in all; the repository has * KiB",
     );
     shell.types("snapshots --host there").sees(0, "", "no snapshots");
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod browsing;
 mod daemon;
 mod damage;
+mod drilling;
 mod entries;
 mod everyday;
 mod examples;

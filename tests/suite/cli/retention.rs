@@ -67,7 +67,7 @@ fn a_policy_says_for_each_snapshot_which_rule_kept_or_dropped_it() {
          forgot 0 snapshots",
         "",
     );
-    shell.types("snapshots").sees(0, "*\n*\n*", "2 snapshots");
+    shell.types("snapshots").sees(0, "*\n*\n*", "2 snapshots, *");
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn what_is_forgotten_can_come_back_until_it_is_pruned() {
            larder prune frees their space; until then larder tag brings them back",
         "",
     );
-    shell.types("snapshots").sees(0, "*\n*second", "1 snapshot");
-    shell.types("snapshots --forgotten").sees(0, "*can come back until*\n*the next prune", "1 snapshot");
+    shell.types("snapshots").sees(0, "*\n*second", "1 snapshot, *");
+    shell.types("snapshots --forgotten").sees(0, "*can come back until*\n*the next prune", "1 snapshot, *");
     shell.types("prune").sees(
         0,
         "deleted 0 packs, 0 B

@@ -16,14 +16,14 @@ const PASSWORD: &str = "it's \"secret\\";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server of its own, on a socket and on a free port.
-struct Server {
+pub struct Server {
     folder: TempDir,
     port: u16,
     running: Child,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         // Short: the path of a socket may have 107 bytes.
         let folder = tempfile::Builder::new().prefix("my").tempdir_in("/tmp").unwrap();
         let user = uzers::get_user_by_name("mysql").expect("MariaDB is not installed: run scripts/test");
@@ -68,7 +68,7 @@ impl Server {
         server
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// Runs SQL, and says what comes of it.
-    fn sql(&self, database: &str, sql: &str) -> String {
+    pub fn sql(&self, database: &str, sql: &str) -> String {
         let output = self.client(database).args(["-e", sql]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -91,14 +91,14 @@ impl Server {
         self.as_user("app", PASSWORD, database)
     }
 
-    fn databases(&self) -> Vec<String> {
+    pub fn databases(&self) -> Vec<String> {
         let own = ["information_schema", "mysql", "performance_schema", "sys"];
         let all = self.sql("", "SHOW DATABASES");
         all.lines().filter(|name| !own.contains(name)).map(str::to_owned).collect()
     }
 
     /// Waits until a query answers anything but nothing or 0.
-    fn until(&self, query: &str) {
+    pub fn until(&self, query: &str) {
         while matches!(self.sql("", query).trim(), "" | "0") {
             thread::sleep(PAUSE);
         }
@@ -113,7 +113,7 @@ impl Drop for Server {
 }
 
 /// A configuration with the server as a source, and another that must not suffer with it.
-fn configure(larder: &Larder, server: &Server, more: &str) {
+pub fn configure(larder: &Larder, server: &Server, more: &str) {
     fs::write(larder.path("secret"), format!("{PASSWORD}\n")).unwrap();
     let (socket, secret) = (server.path("s").display().to_string(), larder.path("secret").display().to_string());
     let text = format!(
@@ -128,7 +128,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn run(larder: &Larder) -> Done {
+pub fn run(larder: &Larder) -> Done {
     larder.run(&["run", "--json", "--config", text(&larder.path("larder.toml"))])
 }
 

@@ -4,6 +4,7 @@
 
 mod containers;
 mod docker_volume;
+mod drill;
 mod entries;
 mod http;
 mod mariadb;

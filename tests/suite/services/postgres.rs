@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// The databases but for the templates.
-    fn databases(&self) -> Vec<String> {
+    pub fn databases(&self) -> Vec<String> {
         let names = self.sql("postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1");
         names.lines().map(str::to_owned).collect()
     }

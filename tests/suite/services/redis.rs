@@ -17,14 +17,14 @@ const PASSWORD: &str = "it's \"secret\"";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server of its own, on a socket and on a free port; it is started by `start` in its folder, so that a hook can.
-struct Server {
+pub struct Server {
     folder: TempDir,
     port: u16,
     first: Child,
 }
 
 impl Server {
-    fn start(more: &str) -> Self {
+    pub fn start(more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("rd").tempdir_in("/tmp").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let here = folder.path().display();
@@ -46,7 +46,7 @@ impl Server {
         server
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -56,7 +56,7 @@ impl Server {
         command
     }
 
-    fn ask(&self, words: &[&str]) -> String {
+    pub fn ask(&self, words: &[&str]) -> String {
         let output = self.client().args(words).output().expect("Redis is not installed: run scripts/test");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Keys of all kinds, some of which end.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let script = "for n = 1, 5000 do redis.call('SET', 'key ' .. n, 'value ' .. n) end \
             redis.call('SET', 'binary', '\\0\\1\\255\\n') redis.call('RPUSH', 'list', 'a', 'b') \
             redis.call('HSET', 'hash', 'f', '1') redis.call('ZADD', 'set', 1.5, 'm') redis.call('XADD', 'stream', '1-1', 'f', 'v') \
@@ -103,7 +103,7 @@ impl Drop for Server {
 }
 
 /// A configuration with the server as a source, and another that must not suffer with it.
-fn configure(larder: &Larder, place: &str, more: &str) {
+pub fn configure(larder: &Larder, place: &str, more: &str) {
     fs::write(larder.path("secret"), format!("{PASSWORD}\n")).unwrap();
     let text = format!(
         "[repository]\npath = \"{}\"\n[source.cache]\nkind = \"redis\"\n{place}\npassword_file = \"{}\"\n{more}\n\
@@ -114,7 +114,7 @@ fn configure(larder: &Larder, place: &str, more: &str) {
     fs::write(larder.path("larder.toml"), text).unwrap();
 }
 
-fn socket(server: &Server) -> String {
+pub fn socket(server: &Server) -> String {
     format!("socket = \"{}\"", server.path("s").display())
 }
 
@@ -135,7 +135,7 @@ fn does(larder: &Larder, line: &[&str]) -> Done {
     larder.run(&[line, &["--config", text(&larder.path("larder.toml"))]].concat())
 }
 
-fn run(larder: &Larder) -> Done {
+pub fn run(larder: &Larder) -> Done {
     does(larder, &["run", "--json"])
 }
 

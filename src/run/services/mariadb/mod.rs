@@ -5,15 +5,19 @@
 //! user must be allowed to create and drop databases.
 
 mod harmless;
+mod rehearsal;
 
 use std::io::Write as _;
 
 use crate::child;
+use crate::config::drill;
 use crate::config::sources::mariadb::Mariadb;
 use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
 use crate::run::services::mariadb::harmless::Harmless;
+use crate::run::services::rehearsal::{Miss, Rehearsed};
 use crate::run::services::{Prepared, Service, Stored, Trouble, secret, streams, with_causes};
 use crate::source::client::{Client, Place};
 use crate::source::mariadb::{DATABASES, PASSWORD_VARIABLE, Server, USERS, quoted};
@@ -87,6 +91,20 @@ impl Service for Mariadb {
         Ok(())
     }
 
+    fn room_bytes(&self, _: u64, _: drill::Place) -> u64 {
+        // The server takes it.
+        0
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, world: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        let server = self.server(world).map_err(|trouble| Miss::Untried(trouble.what))?;
+        rehearsal::load(server, stored, room)
+    }
+
+    fn clear_rehearsal(&self, name: &str, world: &World<'_>) -> Result<(), String> {
+        rehearsal::clear(&self.server(world).map_err(|trouble| trouble.what)?, name)
+    }
+
     fn probe(&self, world: &World<'_>) -> Result<(), String> {
         self.look(world).map(drop).map_err(|trouble| trouble.what)
     }
@@ -145,20 +163,34 @@ impl Mariadb {
 /// Loads a dump into a new database, which goes again.
 fn try_out(server: &Server, name: &str, making: &str, stored: &Stored<'_>) -> Result<(), String> {
     let new = format!("{}_larder_new", name.chars().take(STEM_CHARACTERS_MAX).collect::<String>());
-    let gone = format!("{RESOLUTE}DROP DATABASE IF EXISTS {}", quoted(&new));
-    let made = server.ask(&format!("{gone}; CREATE DATABASE {}{}", quoted(&new), manner(making, name)));
-    made.map_err(|error| format!("cannot make {new}, to try the dump out: {error}"))?;
-    let loaded = child::feed(server.script(&new), |stdin| {
+    make_for_trial(server, &new, name, making)?;
+    match (load_for_trial(server, &new, name, stored), drop_trial(server, &new)) {
+        (Ok(()), Ok(())) => Ok(()),
+        (Ok(()), Err(error)) => Err(format!("the database {new} is left over: {error}")),
+        (Err(error), Ok(())) => Err(format!("the dump cannot be loaded, and nothing was changed: {error}")),
+        (Err(error), Err(too)) => Err(format!("{error}\nand the database {new} is left over: {too}")),
+    }
+}
+
+/// Makes a new database like the one of this name. What an earlier try left goes first.
+fn make_for_trial(server: &Server, new: &str, name: &str, making: &str) -> Result<(), String> {
+    drop_trial(server, new)
+        .and_then(|()| server.ask(&format!("CREATE DATABASE {}{}", quoted(new), manner(making, name))))
+        .map(drop)
+        .map_err(|error| format!("cannot make {new}, to try the dump out: {error}"))
+}
+
+fn drop_trial(server: &Server, new: &str) -> Result<(), String> {
+    server.ask(&format!("{RESOLUTE}DROP DATABASE IF EXISTS {}", quoted(new))).map(drop)
+}
+
+/// Loads a dump where it does no harm.
+fn load_for_trial(server: &Server, new: &str, name: &str, stored: &Stored<'_>) -> Result<(), String> {
+    child::feed(server.script(new), |stdin| {
         let mut harmless = Harmless::new(stdin, name);
         stored.write(format!("{name}.sql").as_bytes(), &mut harmless)?;
         harmless.flush().map_err(|error| error.to_string())
-    });
-    match (loaded, server.ask(&gone)) {
-        (Ok(()), Ok(_)) => Ok(()),
-        (Ok(()), Err(error)) => Err(format!("the database {new} is left over: {error}")),
-        (Err(error), Ok(_)) => Err(format!("the dump cannot be loaded, and nothing was changed: {error}")),
-        (Err(error), Err(too)) => Err(format!("{error}\nand the database {new} is left over: {too}")),
-    }
+    })
 }
 
 /// Drops a database and loads a dump in its place.

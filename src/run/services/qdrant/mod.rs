@@ -48,6 +48,10 @@ impl Service for Qdrant {
         look().err().into_iter().collect()
     }
 
+    fn form_of(&self, name: &str) -> Option<Form> {
+        Some(if name == ALIASES { Form::Json } else { Form::Any })
+    }
+
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
         let which = match self.collections.as_slice() {
             [] => "every collection in the snapshot".to_owned(),

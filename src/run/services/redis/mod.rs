@@ -4,6 +4,7 @@
 //! `start` lets it read that; nothing here stops a server by itself.
 
 mod files;
+mod rehearsal;
 
 use std::thread;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::config::sources::redis::Redis;
 use crate::format::record::Record;
 use crate::ops::verify::{Form, verify};
 use crate::run::World;
+use crate::run::room::Room;
+use crate::run::services::rehearsal::{Miss, Rehearsed};
 use crate::run::services::{Prepared, Service, Stored, Trouble, secret, with_causes};
 use crate::source::client::{Client, Place};
 use crate::source::redis::{DUMP, PASSWORD_VARIABLE, Server};
@@ -60,6 +63,10 @@ impl Service for Redis {
         wait_until_down(&self.server(world)?)?;
         files::put(path, &mut |file| stored.write(name, file).map(drop))?;
         files::refill_append_only(path)
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        rehearsal::load(stored, room)
     }
 
     fn probe(&self, world: &World<'_>) -> Result<(), String> {

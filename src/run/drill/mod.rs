@@ -1,0 +1,225 @@
+//! Drills: the newest complete snapshot of a source is restored into a throw-away place, and what must hold is tried.
+//!
+//! Promise: what the services hold is never touched; everything is thrown away again; the verdict stands in the log. What
+//! could not be tried, for want of room or of a service, is no verdict.
+//! Left out on purpose: what a kind of source is restored into (`services`), and where (`room`).
+
+mod checks;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::config::sources::Source;
+use crate::format::Time;
+use crate::ops::note;
+use crate::repo::Repository;
+use crate::repo::state::Snapshot;
+use crate::run::World;
+use crate::run::due::is_due;
+use crate::run::memory::Memory;
+use crate::run::report::{Report, Status, Upkeep};
+use crate::run::room::Site;
+use crate::run::services::rehearsal::Miss;
+use crate::run::services::{Stored, service, with_causes};
+use crate::source::client::DRILL_PREFIX;
+
+/// Where temporary files go unless something else is said.
+const TEMPORARY: &str = "/tmp";
+
+/// What came of the drill of a source.
+#[derive(Debug, Clone, Serialize)]
+pub struct Drilled {
+    /// The source.
+    pub source: String,
+    /// The snapshot, if there is one.
+    pub snapshot: Option<String>,
+    /// What is known now.
+    pub verdict: Verdict,
+    /// What it was restored into, in words.
+    pub place: String,
+    /// How many checks were made.
+    pub checks: usize,
+    /// Bytes in the snapshot.
+    pub bytes: u64,
+    /// How long it took, in seconds.
+    pub duration_seconds: f64,
+    /// What went wrong.
+    pub errors: Vec<String>,
+    /// What is worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// What is known after a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It was restored, and all that must hold did.
+    Proven,
+    /// It was not, or something did not hold.
+    Failed,
+    /// Nothing: it could not be tried.
+    Untried,
+}
+
+impl Drilled {
+    fn new(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            snapshot: None,
+            verdict: Verdict::Untried,
+            place: String::new(),
+            checks: 0,
+            bytes: 0,
+            duration_seconds: 0.0,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Whether all is well.
+    pub fn is_well(&self) -> bool {
+        self.verdict == Verdict::Proven && self.errors.is_empty()
+    }
+
+    /// As part of the report of a run.
+    pub fn upkeep(&self) -> Upkeep {
+        let short = self.snapshot.as_deref().map_or("no snapshot", |id| &id[..id.len().min(8)]);
+        let about = format!("{}: {short}", self.source);
+        let failed = match self.verdict {
+            Verdict::Proven => "is proven, but",
+            Verdict::Failed => "cannot be relied on:",
+            Verdict::Untried => "was not tried:",
+        };
+        Upkeep {
+            what: "drill",
+            duration_seconds: self.duration_seconds,
+            outcome: format!("{about} is proven in {}, {} checks", self.place, self.checks),
+            error: (!self.is_well()).then(|| format!("{about} {failed} {}", self.errors.join("\n"))),
+            problems: 0,
+        }
+    }
+}
+
+/// The sources that a drill of everything takes.
+pub fn of_all(config: &Config) -> Vec<&Source> {
+    config.sources.iter().filter(|source| source.enabled && source.drill.enabled).collect()
+}
+
+/// Does it if it is due.
+pub fn if_due(repo: &Repository, config: &Config, memory: &mut Memory, world: &World<'_>) -> Vec<Upkeep> {
+    let last = memory.drilled.map(|seconds| Time { seconds, nanos: 0 });
+    match config.drill.timetable.as_ref().filter(|timetable| is_due(timetable, last, "drill", world)) {
+        None => Vec::new(),
+        Some(_) => {
+            memory.drilled = Some((world.now)().seconds);
+            run(repo, config, &of_all(config), world).iter().map(Drilled::upkeep).collect()
+        }
+    }
+}
+
+/// The report of drills alone, for whoever is to be told.
+pub fn report(run: &str, started: Time, drills: &[Drilled], world: &World<'_>) -> Report {
+    let ended = (world.now)();
+    Report {
+        run: run.to_owned(),
+        started: started.rfc3339(),
+        ended: ended.rfc3339(),
+        duration_seconds: ended.seconds_since(started),
+        status: if drills.iter().all(Drilled::is_well) { Status::Done } else { Status::Failed },
+        upkeep: drills.iter().map(Drilled::upkeep).collect(),
+        dry_run: false,
+        errors: Vec::new(),
+        ..Report::of_a_test(started)
+    }
+}
+
+/// Drills the sources, one after the other.
+pub fn run(repo: &Repository, config: &Config, sources: &[&Source], world: &World<'_>) -> Vec<Drilled> {
+    let standard = world.variables.get("TMPDIR").filter(|path| path.starts_with('/')).unwrap_or(TEMPORARY);
+    let within = config.drill.directory.clone().unwrap_or_else(|| PathBuf::from(standard));
+    let mut clear = |name: &str| match config.sources.iter().find(|source| source.name == name) {
+        Some(source) => service(&source.kind).clear_rehearsal(&scratch_name(repo, source, world), world),
+        None => Ok(()),
+    };
+    let repository = repo.config().repository.to_string();
+    let site = Site::open(&within, &repository, world.owner.uid, &mut clear);
+    let (site, warnings) = match site {
+        Ok(site) => site,
+        Err(error) => {
+            let untried = |source: &&Source| Drilled { errors: vec![error.clone()], ..Drilled::new(&source.name) };
+            return sources.iter().map(untried).collect();
+        }
+    };
+    let mut drills: Vec<Drilled> = sources.iter().map(|source| timed(repo, source, &site, world)).collect();
+    if let Some(first) = drills.first_mut() {
+        first.warnings.extend(warnings);
+    }
+    drills
+}
+
+fn timed(repo: &Repository, source: &Source, site: &Site, world: &World<'_>) -> Drilled {
+    let started = (world.now)();
+    let mut drilled = Drilled::new(&source.name);
+    if let Err(error) = one(repo, source, site, world, &mut drilled) {
+        drilled.errors.push(error);
+    }
+    drilled.duration_seconds = (world.now)().seconds_since(started);
+    drilled
+}
+
+/// What a database is called that a service has to keep for a drill: no other source, machine or repository has it.
+fn scratch_name(repo: &Repository, source: &Source, world: &World<'_>) -> String {
+    let series = repo.keys().series_id(&source.name, &world.host).to_string();
+    format!("{DRILL_PREFIX}{}", &series[..series.len().min(16)])
+}
+
+/// Drills one source. An error means that nothing is known.
+fn one(
+    repo: &Repository,
+    source: &Source,
+    site: &Site,
+    world: &World<'_>,
+    drilled: &mut Drilled,
+) -> Result<(), String> {
+    let state = repo.refresh().map_err(|error| with_causes(&error))?;
+    let series = repo.keys().series_id(&source.name, &world.host);
+    let newest = state.live().rev().find(|snapshot| snapshot.series == series && snapshot.complete);
+    let snapshot: &Snapshot = newest.ok_or("there is no complete snapshot of it")?;
+    drilled.snapshot = Some(snapshot.id.to_string());
+    let record = repo.record(snapshot).map_err(|error| with_causes(&error))?;
+    drilled.bytes = record.counts.bytes;
+    let (kind, place) = (service(&source.kind), source.drill.place);
+    let bytes = kind.room_bytes(record.counts.bytes, place);
+    let room = site.room(&source.name, scratch_name(repo, source, world), place, bytes)?;
+    let stored = Stored { repo, record: &record, threads: world.threads, observer: world.observer };
+    let found = match kind.rehearse(&stored, &room, world) {
+        Ok(mut rehearsed) => {
+            drilled.place = rehearsed.place();
+            drilled.checks = source.drill.checks.len();
+            let failed = checks::failures(&source.drill.checks, &stored, rehearsed.as_ref(), &room);
+            drilled.warnings.extend(rehearsed.end().err());
+            if failed.is_empty() { Ok(()) } else { Err(Miss::Failed(failed.join("\n"))) }
+        }
+        Err(miss) => Err(miss),
+    };
+    drilled.warnings.extend(room.end().err());
+    let (verdict, ended) = match found {
+        Err(Miss::Untried(error)) => return Err(error),
+        Err(Miss::Failed(error)) => {
+            let state = repo.refresh().map_err(|error| with_causes(&error))?;
+            // What nothing holds any more may be swept while it is read.
+            if state.snapshot(&snapshot.id).is_none_or(|now| !now.is_live()) {
+                return Err(format!("it was forgotten meanwhile: {error}"));
+            }
+            drilled.errors.push(error.clone());
+            (Verdict::Failed, Err(error))
+        }
+        Ok(()) => (Verdict::Proven, Ok(())),
+    };
+    drilled.verdict = verdict;
+    let ended = ended.as_ref().map(|_| ()).map_err(String::as_str);
+    note::drilled(repo, snapshot.id, ended, (world.now)())
+        .map_err(|error| format!("the verdict is not recorded: {}", with_causes(&error)))
+}

@@ -1,0 +1,139 @@
+//! Dumps that are tried out: loaded by a server of the drill's own, where this machine has one that is no older than
+//! theirs, or else into databases of its own in the service.
+
+mod cluster;
+mod scan;
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::config::drill::Place;
+use crate::run::room::Room;
+use crate::run::services::Stored;
+use crate::run::services::postgres::rehearsal::cluster::{Cluster, programs};
+use crate::run::services::postgres::rehearsal::scan::Scan;
+use crate::run::services::postgres::{CLEAN, GIVE_UP, MAKE, make_roles, run_script};
+use crate::run::services::rehearsal::{Miss, Rehearsed, chosen};
+use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
+
+/// Makes the roles that a dump gives things to and that are in no `globals.sql`.
+const MAKE_ROLE: &str = "\
+SELECT format('CREATE ROLE %I', :'role') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \\gexec
+";
+
+/// Databases that dumps were loaded into.
+pub struct Trial {
+    server: Server,
+    /// By the names they had and those they have.
+    databases: Vec<(String, String)>,
+    folder: PathBuf,
+    /// None: they are in the service.
+    cluster: Option<Cluster>,
+}
+
+impl Trial {
+    /// Loads every dump of the snapshot.
+    pub fn of(stored: &Stored<'_>, room: &Room, service: &dyn Fn() -> Result<Server, String>) -> Result<Self, Miss> {
+        let mut names = stored.names_ending(".sql").map_err(Miss::Failed)?;
+        let globals = names.iter().any(|name| format!("{name}.sql") == GLOBALS);
+        names.retain(|name| format!("{name}.sql") != GLOBALS);
+        if names.is_empty() {
+            return Err(Miss::Failed("the snapshot holds no dump of a database".to_owned()));
+        }
+        let mut scan = Scan::default();
+        for name in &names {
+            stored.write(format!("{name}.sql").as_bytes(), &mut scan).map_err(Miss::Failed)?;
+        }
+        let programs = if room.place == Place::Local { programs(scan.version()) } else { None };
+        let mut trial = match programs {
+            Some(programs) => {
+                let cluster = Cluster::start(&programs, room).map_err(Miss::Untried)?;
+                let server = cluster.server();
+                Self { server, databases: Vec::new(), folder: room.folder.clone(), cluster: Some(cluster) }
+            }
+            None => {
+                let server = service().map_err(Miss::Untried)?;
+                clear(&server, &room.name).map_err(Miss::Untried)?;
+                Self { server, databases: Vec::new(), folder: room.folder.clone(), cluster: None }
+            }
+        };
+        if trial.cluster.is_some() {
+            if globals {
+                make_roles(&trial.server, stored).map_err(Miss::Failed)?;
+            }
+            for role in scan.roles() {
+                run_script(&trial.server, MAINTENANCE, &[("role", role)], MAKE_ROLE).map_err(Miss::Untried)?;
+            }
+        }
+        for (at, name) in names.iter().enumerate() {
+            trial.load(name, &format!("{}_{at}", room.name), stored)?;
+        }
+        Ok(trial)
+    }
+
+    fn load(&mut self, name: &str, new: &str, stored: &Stored<'_>) -> Result<(), Miss> {
+        // The old name is not taken in a server of its own: there it is made as a new one is.
+        let before = format!("{new}_before");
+        let variables = [("old", name), ("new", new), ("before", before.as_str())];
+        run_script(&self.server, MAINTENANCE, &variables, MAKE).map_err(Miss::Untried)?;
+        self.databases.push((name.to_owned(), new.to_owned()));
+        stored
+            .feed(format!("{name}.sql").as_bytes(), self.server.script(new, &[]))
+            .map_err(|error| Miss::Failed(format!("database {name}: the dump cannot be loaded: {error}")))
+    }
+}
+
+impl Rehearsed for Trial {
+    fn place(&self) -> String {
+        match &self.cluster {
+            Some(cluster) => format!("a PostgreSQL {} of its own", cluster.version),
+            None => "a database of its own in the service".to_owned(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    fn variables(&self) -> Vec<(&'static str, Zeroizing<String>)> {
+        let only = if let [(_, only)] = self.databases.as_slice() { Some(only.clone()) } else { None };
+        let port = self.server.port.map(|port| port.to_string());
+        let known = [
+            ("PGHOST", self.server.host.clone()),
+            ("PGPORT", port),
+            ("PGUSER", self.server.user.clone()),
+            ("PGDATABASE", only),
+            ("PGPASSWORD", self.server.password.as_deref().cloned()),
+        ];
+        known.into_iter().filter_map(|(name, value)| Some((name, Zeroizing::new(value?)))).collect()
+    }
+
+    fn ask(&self, database: Option<&str>, sql: &str) -> Result<Vec<String>, String> {
+        self.server.ask_only(chosen(&self.databases, database)?, sql)
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        if self.cluster.take().is_some() {
+            self.databases.clear();
+        }
+        while let Some((_, database)) = self.databases.last() {
+            run_script(&self.server, MAINTENANCE, &[("new", database)], GIVE_UP)
+                .map_err(|error| format!("the database {database} is left over: {error}"))?;
+            self.databases.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let _the_next_drill_drops_it = self.end();
+    }
+}
+
+/// Drops the databases of a drill of this name.
+pub fn clear(server: &Server, name: &str) -> Result<(), String> {
+    let left = server.databases_named(&format!("{name}_"))?;
+    left.iter().try_for_each(|database| run_script(server, MAINTENANCE, &[("before", database)], CLEAN))
+}
