@@ -66,12 +66,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     drop(world);
     drop(observer);
-    if let Some(folder) = found.config.status.as_ref().filter(|_| !arguments.dry_run) {
-        report.write(folder).map_err(|error| {
-            Failure::io(format!("cannot write a report into {}", folder.display()), &error)
-                .hint("what the run stored is stored; see larder snapshots")
-        })?;
-    }
     show(session, &report)?;
     if report.upkeep.iter().any(|upkeep| upkeep.problems > 0) {
         return Ok(Exit::Damage);
@@ -120,6 +114,9 @@ fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
         if let Some(error) = &told.error {
             session.out.warning(format!("{} could not be told: {error}", told.name));
         }
+    }
+    for unwritten in &report.unwritten {
+        session.out.warning(format!("[status] cannot write {}", escaped(unwritten.as_bytes())));
     }
     let with_snapshot = report.sources.iter().filter(|source| source.snapshot.is_some()).count();
     let seconds = output::elapsed(report.duration_seconds);

@@ -17,9 +17,11 @@ pub mod redis;
 pub mod s3;
 pub mod sqlite;
 
+use std::time::Duration;
+
 use crate::config::hooks::Hooks;
 use crate::config::reading::Section;
-use crate::config::{Timetable, retention};
+use crate::config::{Timetable, retention, status};
 use crate::format::record::TEXT_BYTES_MAX;
 use crate::ops::retention::Policy;
 use crate::ops::verify::Form;
@@ -41,6 +43,8 @@ pub struct Source {
     pub hooks: Hooks,
     /// Fewest bytes that its snapshot may have.
     pub min_bytes: u64,
+    /// How old its newest complete snapshot may be.
+    pub max_age: Option<Duration>,
 }
 
 /// What a source is.
@@ -105,6 +109,8 @@ pub struct General<'g> {
     pub timetable: Option<&'g Timetable>,
     /// What is kept.
     pub retention: Option<&'g Policy>,
+    /// How old its newest complete snapshot may be.
+    pub max_age: Option<Duration>,
 }
 
 /// Reads a source. `None` after a mistake without which nothing can be said.
@@ -130,6 +136,7 @@ pub fn read(section: Section<'_, '_>, general: &General<'_>) -> Option<Source> {
         retention: retention::read(section.section("retention"), general.retention),
         hooks: Hooks::of_source(section.section("hooks")),
         min_bytes: section.number("min_bytes", 0).unwrap_or(1),
+        max_age: status::max_age(&section).or(general.max_age),
     });
     if source.is_some() {
         section.finish();
