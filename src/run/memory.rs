@@ -2,7 +2,7 @@
 //!
 //! A cache: lost, things are done once more, and somebody may be told once more. No harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -10,7 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::run::report::Status;
+use crate::config::Config;
+use crate::run::report::{Report, Status};
 
 /// What is remembered. Times are seconds of the clock.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -24,8 +25,11 @@ pub struct Memory {
     /// The part that was checked last.
     #[serde(default)]
     pub part: u64,
-    /// How the last run ended.
+    /// How the last run ended; one that was well counts only when nothing is left that failed before.
     pub status: Option<Status>,
+    /// What failed when it was run last: sources by their names, and what is done for the repository.
+    #[serde(default)]
+    pub failing: BTreeSet<String>,
     /// When each source was taken last, whatever came of it.
     #[serde(default)]
     pub attempts: BTreeMap<String, i64>,
@@ -36,6 +40,25 @@ impl Memory {
     pub fn read(place: Option<&Path>) -> Self {
         let text = place.and_then(|place| fs::read(place).ok());
         text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Learns how a run ended. What was not in it is as it was: what failed is well only when it was run again, unless
+    /// nobody runs it any more.
+    pub fn learn(&mut self, report: &Report, config: &Config) {
+        let enabled = |name: &String| config.sources.iter().any(|source| source.enabled && source.name == *name);
+        self.failing.retain(|name| name.starts_with('[') || enabled(name));
+        let sources = report.sources.iter().map(|source| (source.name.clone(), source.status == Status::Done));
+        let upkeep = report.upkeep.iter().map(|upkeep| (format!("[{}]", upkeep.what), upkeep.error.is_none()));
+        for (name, well) in sources.chain(upkeep) {
+            if well {
+                self.failing.remove(&name)
+            } else {
+                self.failing.insert(name)
+            };
+        }
+        if report.status != Status::Done || self.failing.is_empty() {
+            self.status = Some(report.status);
+        }
     }
 
     /// Remembers it, if there is somewhere to.

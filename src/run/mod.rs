@@ -146,8 +146,11 @@ pub fn run(
     report.ended = ended.rfc3339();
     report.duration_seconds = ended.seconds_since(started);
     if !request.dry_run {
-        report.told = notify::tell(&config.notify, &report, memory.status, world);
-        memory.status = Some(report.status);
+        let before = memory.status;
+        memory.learn(&report, config);
+        // Nothing is well again as long as something else is not.
+        let before = before.filter(|_| memory.failing.is_empty());
+        report.told = notify::tell(&config.notify, &report, before, world);
         memory.write(world.memory.as_deref());
     }
     Ok(report)

@@ -27,17 +27,37 @@ pub struct Alan {
     engine: Engine,
     node: Node,
     database: Database,
+    broker: Broker,
+}
+
+/// Where RabbitMQ runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Broker {
+    InTheContainer,
+    /// Outside, and a container that writes has its volume.
+    Beside,
+}
+
+/// A container that writes into a volume.
+fn write(engine: &Engine, (container, volume): (&str, &str)) {
+    engine.volume(volume, &[]);
+    let mount = format!("{volume}:/data");
+    let run = ["run", "--detach", "--name", container, "--network", "none", "--volume", &mount];
+    engine.ok(&[&run[..], &[BOX, "sh", "-c", WRITER]].concat());
 }
 
 impl Alan {
-    pub fn start() -> Self {
+    /// With a broker that need not be started again and again.
+    pub fn with_the_broker_beside(engine: Engine) -> Self {
+        let node = Node::start();
+        WRITERS.into_iter().chain([BROKER]).for_each(|service| write(&engine, service));
+        node.fill();
+        Self { engine, node, database: Database::new("alan"), broker: Broker::Beside }
+    }
+
+    fn start() -> Self {
         let (engine, node) = (Engine::start(), Node::prepared());
-        for (container, volume) in WRITERS {
-            engine.volume(volume, &[]);
-            let mount = format!("{volume}:/data");
-            let run = ["run", "--detach", "--name", container, "--network", "none", "--volume", &mount];
-            engine.ok(&[&run[..], &[BOX, "sh", "-c", WRITER]].concat());
-        }
+        WRITERS.iter().for_each(|service| write(&engine, *service));
         engine.import_shell_of_this_machine(MACHINE);
         engine.volume(BROKER.1, &[]);
         let (here, data) = (node.path("").display().to_string(), node.path("data").display().to_string());
@@ -48,16 +68,22 @@ impl Alan {
         engine.ok(&[&run[..], &programs, &[MACHINE, node.path("serve").to_str().unwrap()]].concat());
         node.is_up();
         node.fill();
-        Self { engine, node, database: Database::new("alan") }
+        Self { engine, node, database: Database::new("alan"), broker: Broker::InTheContainer }
     }
 
     fn volume(&self, name: &str) -> PathBuf {
         self.engine.mountpoint(name)
     }
+
+    fn lose_definitions(&self) {
+        self.node.delete("vhosts/shop%2Feu");
+        self.node.delete("users/app");
+    }
 }
 
 impl Stage for Alan {
     const NAME: &'static str = "alan";
+    const BREAKS: &'static str = "postgres";
 
     fn variables(&self, here: &Path) -> Variables {
         let at = |name: &str| here.join(name).display().to_string();
@@ -78,6 +104,9 @@ impl Stage for Alan {
     fn live_a_day(&self, day: u32) {
         WRITERS.iter().for_each(|(_, volume)| live_a_day_in(&self.volume(volume), day));
         self.database.live_a_day(day);
+        if self.broker == Broker::Beside {
+            live_a_day_in(&self.volume(BROKER.1), day);
+        }
         self.node.publish(&format!("order of day {day}"));
         self.node.put(&format!("queues/shop%2Feu/day-{day}"), &json!({"durable": true}));
     }
@@ -88,15 +117,30 @@ impl Stage for Alan {
             WRITERS.into_iter().map(|(name, volume)| (name, content_of(&self.volume(volume)))).collect();
         content.insert("postgres", self.database.content());
         content.insert("definitions", self.node.has().to_string());
-        content.insert("rabbitmq", self.node.messages().join("\n"));
+        let messages = match self.broker {
+            Broker::InTheContainer => self.node.messages().join("\n"),
+            Broker::Beside => content_of(&self.volume(BROKER.1)),
+        };
+        content.insert("rabbitmq", messages);
         content
     }
 
     fn destroy(&self) {
         WRITERS.iter().for_each(|(_, volume)| empty(&self.volume(volume)));
         self.database.destroy();
-        self.engine.ok(&["kill", BROKER.0]);
+        match self.broker {
+            Broker::InTheContainer => drop(self.engine.ok(&["kill", BROKER.0])),
+            Broker::Beside => self.lose_definitions(),
+        }
         empty(&self.volume(BROKER.1));
+    }
+
+    fn break_one(&self) {
+        self.database.goes_away();
+    }
+
+    fn mend_it(&self) {
+        self.database.comes_back();
     }
 }
 
@@ -128,8 +172,7 @@ fn volumes_come_back_with_their_containers_and_a_broker_with_its_messages() {
     }
     // The definitions alone are enough for a new broker.
     let definitions = &content["definitions"];
-    stage.node.delete("vhosts/shop%2Feu");
-    stage.node.delete("users/app");
+    stage.lose_definitions();
     site.puts_back("definitions");
     assert_eq!(stage.node.has().to_string(), *definitions);
 }

@@ -29,8 +29,7 @@ pub struct Arasul {
 }
 
 impl Arasul {
-    pub fn start(n8n: N8n) -> Self {
-        let engine = Engine::start();
+    pub fn start(engine: Engine, n8n: N8n) -> Self {
         engine.import_shell_of_this_machine(MACHINE);
         let stage = Self {
             database: Database::new("arasul_db"),
@@ -81,6 +80,7 @@ impl Arasul {
 
 impl Stage for Arasul {
     const NAME: &'static str = "arasul";
+    const BREAKS: &'static str = "postgres";
 
     fn variables(&self, here: &Path) -> Variables {
         let at = |name: &str| here.join(name).display().to_string();
@@ -141,10 +141,18 @@ impl Stage for Arasul {
             }
         }
     }
+
+    fn break_one(&self) {
+        self.database.goes_away();
+    }
+
+    fn mend_it(&self) {
+        self.database.comes_back();
+    }
 }
 
 fn each_component_comes_back(n8n: N8n) {
-    let site = Site::new(Arasul::start(n8n));
+    let site = Site::new(Arasul::start(Engine::start(), n8n));
     site.stage.live_a_day(1);
     site.ok(&["doctor"]);
     let all = ["minio", "n8n", "postgres", "qdrant"];

@@ -1,5 +1,6 @@
 //! Databases, buckets and folders in which days leave their traces.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -13,11 +14,13 @@ use crate::services::s3::server::Gateway;
 pub struct Database {
     pub server: Server,
     name: &'static str,
+    /// Whether it has another name than its users know.
+    away: Cell<bool>,
 }
 
 impl Database {
     pub fn new(name: &'static str) -> Self {
-        let database = Self { server: Server::start(), name };
+        let database = Self { server: Server::start(), name, away: Cell::new(false) };
         database.make();
         database
     }
@@ -34,7 +37,8 @@ impl Database {
              UPDATE items SET name = name || ', changed on day {day}' WHERE id % 7 = {day} % 7; \
              DELETE FROM items WHERE id % 11 = {day} % 11"
         );
-        self.server.sql(self.name, &sql);
+        let name = if self.away.get() { format!("{}_away", self.name) } else { self.name.to_owned() };
+        self.server.sql(&name, &sql);
     }
 
     pub fn content(&self) -> String {
@@ -43,6 +47,17 @@ impl Database {
 
     pub fn destroy(&self) {
         self.server.sql("postgres", &format!("DROP DATABASE {}", self.name));
+    }
+
+    /// It cannot be found under its name any more.
+    pub fn goes_away(&self) {
+        self.away.set(true);
+        self.server.sql("postgres", &format!("ALTER DATABASE {0} RENAME TO {0}_away", self.name));
+    }
+
+    pub fn comes_back(&self) {
+        self.away.set(false);
+        self.server.sql("postgres", &format!("ALTER DATABASE {0}_away RENAME TO {0}", self.name));
     }
 }
 

@@ -45,6 +45,7 @@ impl GofrPlot {
 
 impl Stage for GofrPlot {
     const NAME: &'static str = "gofr-plot";
+    const BREAKS: &'static str = "metadata";
 
     fn variables(&self, here: &Path) -> Variables {
         let at = |name: &str| here.join(name).display().to_string();
@@ -60,7 +61,10 @@ impl Stage for GofrPlot {
     }
 
     fn live_a_day(&self, day: u32) {
-        FOLDERS.iter().for_each(|(_, folder)| live_a_day_in(&self.path(folder), day));
+        for (_, folder) in FOLDERS {
+            let there = Some(self.path(folder)).filter(|folder| folder.exists());
+            live_a_day_in(&there.unwrap_or_else(|| self.path("gone")), day);
+        }
     }
 
     fn content(&self) -> BTreeMap<&'static str, String> {
@@ -69,6 +73,14 @@ impl Stage for GofrPlot {
 
     fn destroy(&self) {
         FOLDERS.iter().for_each(|(_, folder)| empty(&self.path(folder)));
+    }
+
+    fn break_one(&self) {
+        fs::rename(self.path("data/metadata"), self.path("gone")).unwrap();
+    }
+
+    fn mend_it(&self) {
+        fs::rename(self.path("gone"), self.path("data/metadata")).unwrap();
     }
 }
 

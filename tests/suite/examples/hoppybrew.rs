@@ -19,6 +19,7 @@ impl Hoppybrew {
 
 impl Stage for Hoppybrew {
     const NAME: &'static str = "hoppybrew";
+    const BREAKS: &'static str = "database";
 
     fn variables(&self, here: &Path) -> Variables {
         vec![
@@ -41,6 +42,14 @@ impl Stage for Hoppybrew {
     fn destroy(&self) {
         self.database.destroy();
     }
+
+    fn break_one(&self) {
+        self.database.goes_away();
+    }
+
+    fn mend_it(&self) {
+        self.database.comes_back();
+    }
 }
 
 #[test]
@@ -61,7 +70,7 @@ fn snapshots_are_described_listed_looked_at_restored_deleted_and_cleaned_up() {
     assert!(listed[0]["id"] == first && listed[0]["time"].is_string(), "{}", listed[0]);
     let info = site.ok(&["stats", first, "--json"]).json();
     assert!(info.to_string().contains(first), "{info}");
-    let entries = site.ok(&["ls", &format!("{first}:hoppybrew_db.sql")]).out;
+    let entries = site.ok(&["ls", "--entries", &format!("{first}:hoppybrew_db.sql")]).out;
     assert!(entries.contains("public.items"), "{entries}");
 
     // Restore by id, which stores beforehand what was there.

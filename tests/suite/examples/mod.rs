@@ -12,6 +12,7 @@ mod gofr_plot;
 mod hoppybrew;
 mod numbers;
 mod schedgen;
+mod thirty_days;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,6 +33,8 @@ type Variables = Vec<(&'static str, String)>;
 trait Stage {
     /// The name of the example.
     const NAME: &'static str;
+    /// The source whose service can be broken.
+    const BREAKS: &'static str;
 
     /// What the users of the example would set. The folder is theirs, with `password` and `status` in it.
     fn variables(&self, here: &Path) -> Variables;
@@ -44,6 +47,12 @@ trait Stage {
 
     /// Loses all of it.
     fn destroy(&self);
+
+    /// Breaks one service, whose backups fail then.
+    fn break_one(&self);
+
+    /// Makes it whole again.
+    fn mend_it(&self);
 }
 
 /// Where somebody uses an example.

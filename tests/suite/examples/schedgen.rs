@@ -24,7 +24,7 @@ impl Schedgen {
     }
 
     /// What the channel was told.
-    fn told(&self) -> Vec<String> {
+    pub fn told(&self) -> Vec<String> {
         let text = |body: Vec<u8>| serde_json::from_slice::<Value>(&body).unwrap()["text"].as_str().unwrap().to_owned();
         self.channel.asked().into_iter().map(|asked| text(asked.body)).collect()
     }
@@ -32,6 +32,7 @@ impl Schedgen {
 
 impl Stage for Schedgen {
     const NAME: &'static str = "schedgen";
+    const BREAKS: &'static str = "database";
 
     fn variables(&self, here: &Path) -> Variables {
         let at = |name: &str| here.join(name).display().to_string();
@@ -61,6 +62,14 @@ impl Stage for Schedgen {
     fn destroy(&self) {
         self.database.destroy();
         self.pdfs.destroy();
+    }
+
+    fn break_one(&self) {
+        self.database.goes_away();
+    }
+
+    fn mend_it(&self) {
+        self.database.comes_back();
     }
 }
 

@@ -46,7 +46,7 @@ fn ports<const N: usize>() -> [u16; N] {
 }
 
 impl Node {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let node = Self::prepared();
         let started = Command::new(node.path("start")).output().unwrap();
         assert!(started.status.success(), "{started:?}");
