@@ -2,7 +2,7 @@
 //!
 //! A cache: lost, things are done once more, and somebody may be told once more. No harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use crate::config::Config;
 use crate::format::Time;
 use crate::run::report::{Report, Status};
 
@@ -25,8 +26,11 @@ pub struct Memory {
     /// The part that was checked last.
     #[serde(default)]
     pub part: u64,
-    /// How the last run ended.
+    /// How the last run ended; one that was well counts only when nothing is left that failed before.
     pub status: Option<Status>,
+    /// What failed when it was run last: sources by their names, and what is done for the repository.
+    #[serde(default)]
+    pub failing: BTreeSet<String>,
     /// When each source was taken last, whatever came of it.
     #[serde(default)]
     pub attempts: BTreeMap<String, i64>,
@@ -59,16 +63,30 @@ impl Memory {
         text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    /// Takes in what came of a run that ended now.
-    pub fn learn(&mut self, report: &Report, now: Time) {
+    /// Learns how a run ended. What was not in it is as it was: what failed is well only when it was run again, unless
+    /// nobody runs it any more.
+    pub fn learn(&mut self, report: &Report, config: &Config, now: Time) {
         let turn = |status, duration_seconds| Turn { ended: now.seconds, duration_seconds, status };
-        self.status = Some(report.status);
         self.run = Some(turn(report.status, report.duration_seconds));
         for source in &report.sources {
             self.turns.insert(source.name.clone(), turn(source.status, source.duration_seconds));
         }
         let check = report.upkeep.iter().find(|upkeep| upkeep.what == "check");
         self.problems = check.map(|check| check.problems).or(self.problems);
+        let enabled = |name: &String| config.sources.iter().any(|source| source.enabled && source.name == *name);
+        self.failing.retain(|name| name.starts_with('[') || enabled(name));
+        let sources = report.sources.iter().map(|source| (source.name.clone(), source.status == Status::Done));
+        let upkeep = report.upkeep.iter().map(|upkeep| (format!("[{}]", upkeep.what), upkeep.error.is_none()));
+        for (name, well) in sources.chain(upkeep) {
+            if well {
+                self.failing.remove(&name)
+            } else {
+                self.failing.insert(name)
+            };
+        }
+        if report.status != Status::Done || self.failing.is_empty() {
+            self.status = Some(report.status);
+        }
     }
 
     /// Remembers it, if there is somewhere to.

@@ -150,8 +150,11 @@ pub fn run(
     let ended = (world.now)();
     report.end(started, ended);
     if !request.dry_run {
-        report.told = notify::tell(&config.notify, &report, memory.status, world);
-        memory.learn(&report, ended);
+        let before = memory.status;
+        memory.learn(&report, config, ended);
+        // Nothing is well again as long as something else is not.
+        let before = before.filter(|_| memory.failing.is_empty());
+        report.told = notify::tell(&config.notify, &report, before, world);
         memory.write(world.memory.as_deref());
         report.unwritten = status::write(repo, config, &report, &memory, world);
     }

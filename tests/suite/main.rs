@@ -11,6 +11,7 @@ mod crash;
 mod daemon;
 mod damage;
 mod entries;
+mod examples;
 mod fail;
 mod flips;
 mod from_pages;

@@ -9,7 +9,6 @@ mod damage;
 mod drilling;
 mod entries;
 mod everyday;
-mod examples;
 mod full;
 mod into;
 mod killed;

@@ -123,3 +123,20 @@ fn a_ping_is_sent_after_success_only_and_everything_can_be_tried() {
     assert!(seen.code == 1 && seen.stdout.contains("monitor  no answer from http://"), "{}", seen.stdout);
     shell.types("notify test nobody").sees(2, "", "error: nobody is called nobody\n  hint: there are: monitor");
 }
+
+/// A source that failed is not well again because another one is.
+#[test]
+fn a_recovery_is_told_only_when_all_that_failed_was_run_again() {
+    let (url, told) = listening(&[200, 200]);
+    let shell = configured(&format!(
+        "[source.other]\nkind = \"command\"\ncommand = \"echo x\"\nfile = \"x\"\n[notify.team]\nkind = \"slack\"\nurl = \"{url}\"\n"
+    ));
+    break_it(&shell);
+    assert_eq!(shell.types("run --quiet").code, 1);
+    assert!(told.recv().unwrap().1.contains(": failed"));
+    let report = shell.types("run other --json").json();
+    assert_eq!((report["status"].as_str(), report["told"].as_array().unwrap().len()), (Some("done"), 0));
+    mend_it(&shell);
+    shell.types("run files --quiet").sees(0, "", "");
+    assert!(told.recv().unwrap().1.contains(": done"));
+}

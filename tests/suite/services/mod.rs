@@ -1,6 +1,7 @@
 //! Sources that know a service, against the real software.
 //!
-//! Each server is started by the test itself, in a folder of its own, and ends with it.
+//! Each server is started by the test itself, in a folder of its own, and ends with it. The tests of `examples/` start
+//! the same ones.
 
 mod containers;
 mod docker_volume;
@@ -8,12 +9,12 @@ mod drill;
 mod entries;
 mod http;
 mod mariadb;
-mod n8n;
-mod postgres;
+pub mod n8n;
+pub mod postgres;
 mod postgres_container;
 mod prometheus;
-mod qdrant;
-mod rabbitmq;
+pub mod qdrant;
+pub mod rabbitmq;
 mod redis;
-mod s3;
+pub mod s3;
 mod telling;

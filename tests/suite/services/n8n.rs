@@ -11,18 +11,30 @@ use tempfile::TempDir;
 use crate::support::binary::Larder;
 use crate::support::exhaustive;
 
+/// A path in the folder of the sources.
+fn at_home(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
 /// An n8n with a folder of its own.
-struct N8n {
+pub struct N8n {
     folder: TempDir,
 }
 
 impl N8n {
     /// The fixture, with three workflows and a credential.
-    fn fixture() -> Self {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/services/n8n_fixture.py");
+    pub fn fixture() -> Self {
+        let fixture = at_home("tests/suite/services/n8n_fixture.py");
         let n8n = Self::with(&format!("exec python3 '{}' \"$@\"", fixture.display()));
         n8n.does(&["make"]);
         n8n
+    }
+
+    /// The real one, which takes 1.7 GB and minutes to install, and ten seconds for each command. Nothing is in it.
+    pub fn real() -> Self {
+        let program = at_home("target/n8n/node_modules/.bin/n8n");
+        assert!(program.exists(), "n8n is not installed: run LARDER_TEST_ALL=1 scripts/test");
+        Self::with(&format!("exec '{}' \"$@\"", program.display()))
     }
 
     /// An n8n whose program is this.
@@ -37,23 +49,23 @@ impl N8n {
         n8n
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Runs its program.
-    fn does(&self, words: &[&str]) -> String {
+    pub fn does(&self, words: &[&str]) -> String {
         let output = Command::new(self.path("n8n")).args(words).env("N8N_USER_FOLDER", self.folder.path()).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn read(&self, name: &str) -> Value {
+    pub fn read(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(".n8n").join(name)).unwrap()).unwrap()
     }
 
-    fn write(&self, name: &str, what: &Value) {
+    pub fn write(&self, name: &str, what: &Value) {
         fs::write(self.path(".n8n").join(name), what.to_string()).unwrap();
     }
 
@@ -188,15 +200,13 @@ fn a_restore_that_is_killed_can_be_done_again() {
     larder.ok(&["check", "--read-data"]);
 }
 
-/// Only with `LARDER_TEST_ALL=1`: it takes 1.7 GB and minutes to install, and ten seconds for each command.
+/// Only with `LARDER_TEST_ALL=1`.
 #[test]
 fn the_real_n8n_gives_and_takes_what_the_fixture_does() {
     if !exhaustive() {
         return;
     }
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/n8n/node_modules/.bin/n8n");
-    assert!(program.exists(), "n8n is not installed: run LARDER_TEST_ALL=1 scripts/test");
-    let (n8n, larder) = (N8n::with(&format!("exec '{}' \"$@\"", program.display())), Larder::new());
+    let (n8n, larder) = (N8n::real(), Larder::new());
     let node = json!({"parameters": {}, "id": "a", "name": "Start", "type": "n8n-nodes-base.manualTrigger",
         "typeVersion": 1, "position": [0, 0]});
     let flow = json!([{"id": "flow1", "name": "orders ä", "nodes": [node], "connections": {}, "active": false,

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::binary::{Done, Larder};
 use crate::support::disk::Disk;
 
-const PASSWORD: &str = "it's \"secret\"";
+pub const PASSWORD: &str = "it's \"secret\"";
 
 /// A server that listens on a socket only.
 pub struct Server {
@@ -55,6 +55,11 @@ impl Server {
         server
     }
 
+    /// The folder of its socket, which stands for a host.
+    pub fn host(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -87,7 +92,7 @@ impl Server {
     }
 
     /// What a database holds, as a text to compare.
-    fn content(&self, database: &str) -> String {
+    pub fn content(&self, database: &str) -> String {
         self.sql(database, "SELECT * FROM items ORDER BY id; SELECT count(*), sum(id) FROM items")
     }
 }
@@ -102,7 +107,7 @@ impl Drop for Server {
 /// A configuration with the server as a source.
 pub fn configure(larder: &Larder, server: &Server, more: &str) {
     fs::write(larder.path("secret"), format!("{PASSWORD}\n")).unwrap();
-    let (host, secret) = (server.folder.path().display(), larder.path("secret").display().to_string());
+    let (host, secret) = (server.host(), larder.path("secret").display().to_string());
     let text = format!(
         "[repository]\npath = \"{}\"\n[source.db]\nkind = \"postgres\"\nhost = \"{host}\"\nuser = \"app\"\n\
          password_file = \"{secret}\"\n{more}\n",

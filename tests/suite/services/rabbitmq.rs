@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,14 +16,19 @@ use tempfile::TempDir;
 use crate::support::binary::Larder;
 use crate::support::web::{Reply, Web, nobody};
 
-const PASSWORD: &str = "guest's 1";
+pub const PASSWORD: &str = "guest's 1";
 
 /// A node of its own, with a port mapper of its own, run by whoever runs the test.
-struct Node {
+pub struct Node {
     folder: TempDir,
-    programs: PathBuf,
-    management: u16,
+    management: Management,
     mapper: Child,
+}
+
+/// What a node is asked and told.
+pub struct Management {
+    port: u16,
+    log: PathBuf,
 }
 
 /// The scripts of the server itself; those in `/usr/sbin` insist on a user.
@@ -40,18 +46,29 @@ fn ports<const N: usize>() -> [u16; N] {
 }
 
 impl Node {
-    fn start() -> Self {
-        let [amqp, management, between, at] = ports();
+    pub fn start() -> Self {
+        let node = Self::prepared();
+        let started = Command::new(node.path("start")).output().unwrap();
+        assert!(started.status.success(), "{started:?}");
+        node.is_up();
+        node
+    }
+
+    /// All that a node needs to be started: by the script `start`, or by `serve`, which becomes the node, in a container
+    /// that has the folder, this machine's programs and its network.
+    pub fn prepared() -> Self {
+        let [amqp, port, between, at] = ports();
         // Begun here, since the one that a node begins outlives it.
         let mut mapper = Command::new("epmd");
         mapper.args(["-address", "127.0.0.1", "-port", &at.to_string()]).stderr(Stdio::null());
         let mapper = mapper.spawn().expect("Erlang is not installed: run scripts/test");
         let folder = tempfile::Builder::new().prefix("rabbit").tempdir_in("/tmp").unwrap();
-        let node = Self { folder, programs: programs(), management, mapper };
-        let (here, sbin) = (node.folder.path().display(), node.programs.display());
+        let management = Management { port, log: folder.path().join("log/larder@localhost.log") };
+        let node = Self { folder, management, mapper };
+        let (here, programs) = (node.folder.path().display(), programs());
         fs::write(node.path("enabled_plugins"), "[rabbitmq_management].").unwrap();
         let listen = format!(
-            "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n\
+            "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n\
              default_user = root\ndefault_pass = {PASSWORD}\n"
         );
         fs::write(node.path("rabbitmq.conf"), listen).unwrap();
@@ -62,28 +79,38 @@ impl Node {
              RABBITMQ_ADVANCED_CONFIG_FILE={here}/none RABBITMQ_CONF_ENV_FILE={here}/none \
              RABBITMQ_ENABLED_PLUGINS_FILE={here}/enabled_plugins RABBITMQ_PID_FILE={here}/pid \
              RABBITMQ_DIST_PORT={between} ERL_EPMD_PORT={at} ERL_EPMD_ADDRESS=127.0.0.1 \
-             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {{127,0,0,1}} +S 1:1 +sbwt none'\n"
+             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {{127,0,0,1}} +S 1:1 +sbwt none'\n",
+            sbin = programs.display()
         );
         let stop = format!("exec timeout 120 rabbitmqctl stop {here}/pid");
-        for (name, words) in [("start", "exec rabbitmq-server -detached"), ("stop", &stop)] {
+        // A pid of a container means somebody else out here.
+        let serve = format!("RABBITMQ_PID_FILE={here}/pid-in-there exec rabbitmq-server");
+        for (name, words) in [("start", "exec rabbitmq-server -detached"), ("stop", &stop), ("serve", &serve)] {
             fs::write(node.path(name), format!("#!/bin/sh\n{environment}{words}\n")).unwrap();
             fs::set_permissions(node.path(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         while TcpStream::connect(("127.0.0.1", at)).is_err() {
             thread::sleep(Duration::from_millis(20));
         }
-        let started = Command::new(node.path("start")).output().unwrap();
-        assert!(started.status.success(), "{started:?}");
-        node.is_up();
         node
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
 
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.management)
+impl Deref for Node {
+    type Target = Management;
+
+    fn deref(&self) -> &Management {
+        &self.management
+    }
+}
+
+impl Management {
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
@@ -100,31 +127,31 @@ impl Node {
         self.ask(Method::GET, path, None).unwrap()
     }
 
-    fn put(&self, path: &str, body: &Value) {
+    pub fn put(&self, path: &str, body: &Value) {
         self.ask(Method::PUT, path, Some(body)).unwrap();
     }
 
-    fn post(&self, path: &str, body: &Value) -> Value {
+    pub fn post(&self, path: &str, body: &Value) -> Value {
         self.ask(Method::POST, path, Some(body)).unwrap()
     }
 
-    fn delete(&self, path: &str) {
+    pub fn delete(&self, path: &str) {
         self.ask(Method::DELETE, path, None).unwrap();
     }
 
     /// Waits until the node answers.
-    fn is_up(&self) {
+    pub fn is_up(&self) {
         let mut tries = 0;
         while let Err(error) = self.ask(Method::GET, "overview", None) {
             tries += 1;
-            let log = || fs::read_to_string(self.path("log/larder@localhost.log")).unwrap_or_default();
+            let log = || fs::read_to_string(&self.log).unwrap_or_default();
             assert!(tries < 1200, "{error}\n{}", log());
             thread::sleep(Duration::from_millis(100));
         }
     }
 
     /// A virtual host with a user, a quorum queue that a topic exchange is bound to, and a policy.
-    fn fill(&self) {
+    pub fn fill(&self) {
         self.put("vhosts/shop%2Feu", &json!({}));
         self.put("users/app", &json!({"password": "it's", "tags": "monitoring"}));
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
@@ -139,13 +166,37 @@ impl Node {
     }
 
     /// What the node is told to have, but for the queues that are made meanwhile.
-    fn has(&self) -> Value {
+    pub fn has(&self) -> Value {
         let mut definitions = self.get("definitions");
         definitions["queues"].as_array_mut().unwrap().retain(|queue| queue["vhost"] != "/");
         for kind in ["users", "permissions", "vhosts"] {
             definitions[kind].as_array_mut().unwrap().sort_by_key(Value::to_string);
         }
         definitions
+    }
+
+    /// Puts a message into the queue.
+    pub fn publish(&self, text: &str) {
+        let message = json!({"properties": {"delivery_mode": 2}, "routing_key": "order.new",
+            "payload": text, "payload_encoding": "string"});
+        self.post("exchanges/shop%2Feu/events/publish", &message);
+    }
+
+    /// The messages of the queue, which stay there.
+    pub fn messages(&self) -> Vec<String> {
+        let how = json!({"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"});
+        for _ in 0..300 {
+            // A quorum queue elects a leader before it gives anything.
+            let got = self.ask(Method::POST, "queues/shop%2Feu/orders/get", Some(&how)).unwrap_or_else(|_| json!([]));
+            let payloads =
+                got.as_array().unwrap().iter().map(|message| message["payload"].as_str().unwrap().to_owned());
+            let texts: Vec<String> = payloads.collect();
+            if !texts.is_empty() {
+                return texts;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Vec::new()
     }
 }
 
@@ -242,11 +293,7 @@ fn refuses_who_may_not(node: &Node, larder: &Larder) {
 fn messages_come_back_with_the_data_folder_and_the_node_runs_again_after_each_step() {
     let (node, larder) = (Node::start(), Larder::new());
     node.fill();
-    for text in ["first", "second"] {
-        let message = json!({"properties": {"delivery_mode": 2}, "routing_key": "order.new",
-            "payload": text, "payload_encoding": "string"});
-        node.post("exchanges/shop%2Feu/events/publish", &message);
-    }
+    ["first", "second"].iter().for_each(|text| node.publish(text));
     let program = |name| node.path(name).display().to_string();
     let hooks = format!(
         "data_directory = \"{}\"\n[source.rabbit.hooks]\nstop = [\"{}\"]\nstart = [\"{}\"]\n",
@@ -259,28 +306,12 @@ fn messages_come_back_with_the_data_folder_and_the_node_runs_again_after_each_st
     let listed = larder.ok(&["ls", "rabbit@latest"]).out;
     assert!(listed.contains("definitions.json") && listed.contains("data"), "{listed}");
     node.is_up();
-    assert_eq!(messages(&node), ["first", "second"]);
+    assert_eq!(node.messages(), ["first", "second"]);
     node.delete("vhosts/shop%2Feu");
     let done = larder.puts_back("rabbit");
     assert_eq!(done.code, Some(0), "{done:?}");
-    assert_eq!(messages(&node), ["first", "second"]);
+    assert_eq!(node.messages(), ["first", "second"]);
     assert_eq!(node.get("policies/shop%2Feu")[0]["name"], "short");
-}
-
-/// The messages of the queue, which stay there.
-fn messages(node: &Node) -> Vec<String> {
-    let how = json!({"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"});
-    for _ in 0..300 {
-        // A quorum queue elects a leader before it gives anything.
-        let got = node.ask(Method::POST, "queues/shop%2Feu/orders/get", Some(&how)).unwrap_or_else(|_| json!([]));
-        let payloads = got.as_array().unwrap().iter().map(|message| message["payload"].as_str().unwrap().to_owned());
-        let texts: Vec<String> = payloads.collect();
-        if !texts.is_empty() {
-            return texts;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    Vec::new()
 }
 
 #[test]

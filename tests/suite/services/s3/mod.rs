@@ -1,6 +1,6 @@
 //! A real server that speaks S3 (Ceph's): a bucket is backed up, changed, lost and put back.
 
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::io;
