@@ -30,6 +30,7 @@ use crate::config::upkeep::Upkeep;
 use crate::config::variables::Variables;
 use crate::ops::retention::Policy;
 
+pub use reading::Needs;
 pub use timetable::{Missed, OnStart, Timetable};
 
 /// An example with every table, for `larder config example`; the tests read it.
@@ -56,6 +57,8 @@ pub struct Config {
     pub status: Option<PathBuf>,
     /// What is backed up, in the order of the names.
     pub sources: Vec<Source>,
+    /// What the place must have where it is used.
+    pub needs: Needs,
 }
 
 /// The repository and what unlocks it.
@@ -89,9 +92,10 @@ pub fn read(text: &str, variables: &Variables) -> Result<Config, Mistakes> {
     }
     let reading = Reading::new(text, variables);
     let config = whole(Section::root(&reading, table.get_ref()));
+    let needs = reading.needs();
     let mistakes = reading.finish();
     match config {
-        Some(config) if mistakes.is_empty() => Ok(config),
+        Some(config) if mistakes.is_empty() => Ok(Config { needs, ..config }),
         _ => Err(Mistakes(mistakes)),
     }
 }
@@ -125,6 +129,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
         notify,
         status: directory,
         sources,
+        needs: Needs::default(),
     })
 }
 
