@@ -34,7 +34,8 @@ fn compose_reads_the_service_and_only_what_must_be_is_writable() {
         (Some("65532:65532"), Some(true), Some("unless-stopped")),
         "{service}"
     );
-    assert_eq!(service["hostname"].as_str(), rustix::system::uname().nodename().to_str().ok());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(service["hostname"].as_str(), Some(host.trim()));
     assert_eq!(service["image"].as_str(), Some("registry.example.org/larder:0.1"));
     assert_eq!(service["healthcheck"]["test"], serde_json::json!(["CMD", "/larder", "daemon", "--health"]));
     let mounts = service["volumes"].as_array().unwrap().iter().map(|mount| {
@@ -59,4 +60,14 @@ fn compose_reads_the_service_and_only_what_must_be_is_writable() {
     assert_eq!(mounts, expected);
     let secret = whole["secrets"]["app"]["file"].as_str().unwrap();
     assert!(secret.ends_with("secrets/app"), "{secret}");
+}
+
+#[test]
+fn compose_reads_the_sidecar_to_start_from() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/compose.yaml");
+    let service = &read(file)["services"]["larder"];
+    assert_eq!((service["user"].as_str(), service["read_only"].as_bool()), (Some("65532:65532"), Some(true)));
+    let mounts = service["volumes"].as_array().unwrap().iter().map(|mount| mount.as_str().unwrap().to_owned());
+    let writable: Vec<String> = mounts.filter(|mount| !mount.ends_with(":ro")).collect();
+    assert_eq!(writable, ["repository:/repository:rw", "cache:/cache:rw"]);
 }
