@@ -83,7 +83,7 @@ fn service(setup: &Setup<'_>, runs: Runs, exact: &[&Group<'_>]) -> Result<String
     }
     let _ = writeln!(text, "ExecStart={} {words} --config {}", quoted(program), quoted(file).replace('$', "$$"));
     if runs == Runs::AsDaemon {
-        text.push_str("Restart=on-failure\nRestartSec=1min\n");
+        text.push_str("ExecReload=/bin/kill -HUP $MAINPID\nRestart=on-failure\nRestartSec=1min\n");
     }
     text.push_str("# larder ends what it started itself; what must still be done after it was killed may go on.\n");
     text.push_str("KillMode=process\nOOMPolicy=continue\nTimeoutStopSec=5min\n");
