@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::binary::{Larder, write_day};
-use crate::support::docker::Engine;
+use crate::support::docker::{Engine, wait_for};
 
 const IMAGE: &str = "larder/larder";
+const INIT: [&str; 7] =
+    ["init", "--repo", "/repository", "--password-file", "/run/secrets/larder", "--timezone", "UTC"];
 /// Who larder is in there.
 const USER: u32 = 65_532;
 
@@ -96,8 +98,7 @@ fn a_sidecar_without_rights_stores_what_it_may_only_read() {
     // All may read it, and nobody in the container may write it.
     ok_tree(&data);
     let sidecar = Sidecar::new(&engine, &larder, &data);
-    let init = ["init", "--repo", "/repository", "--password-file", "/run/secrets/larder", "--timezone", "UTC"];
-    sidecar.ok(&init);
+    sidecar.ok(&INIT);
     let report: serde_json::Value = serde_json::from_str(&sidecar.ok(&["run", "--due", "--json"])).unwrap();
     assert_eq!(
         (report["status"].as_str(), report["sources"][0]["files"].as_u64()),
@@ -123,6 +124,33 @@ fn a_sidecar_without_rights_stores_what_it_may_only_read() {
     assert!(matches!(failed.status.code(), Some(1 | 3)), "{failed:?}");
     let image = engine.ok(&["image", "inspect", "--format", "{{.Config.User}} {{.Config.Healthcheck.Test}}", IMAGE]);
     assert_eq!(image, "65532:65532 [CMD /larder daemon --health]");
+}
+
+#[test]
+fn a_sidecar_runs_by_itself_and_is_healthy() {
+    let (engine, larder) = (Engine::start(), Larder::new());
+    build(&engine);
+    let data = larder.path("data");
+    write_day(&data, 1, 20, 3000);
+    ok_tree(&data);
+    let sidecar = Sidecar::new(&engine, &larder, &data);
+    sidecar.ok(&INIT);
+    let often = ["--detach", "--name", "sidecar", "--health-interval", "1s", "--health-start-period", "0s"];
+    let output = sidecar.command(&often, &[]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    wait_for("it is healthy", || engine.of("sidecar", "{{.State.Health.Status}}") == "healthy");
+    let snapshots = ["exec", "sidecar", "/larder", "snapshots", "--json", "--repo", "/repository"];
+    let unlock = ["--password-file", "/run/secrets/larder"];
+    wait_for("it stores what is due", || {
+        let said = engine.ok(&[&snapshots[..], &unlock].concat());
+        serde_json::from_str::<serde_json::Value>(&said).unwrap().as_array().unwrap().len() == 1
+    });
+    engine.ok(&["stop", "--time", "60", "sidecar"]);
+    assert_eq!(engine.of("sidecar", "{{.State.ExitCode}} {{.State.OOMKilled}}"), "0 false");
+    // A daemon that cannot run is not healthy, but ends, with what is wrong.
+    fs::write(larder.path("larder.toml"), "[repository]\npath = \"/repository\"\n").unwrap();
+    let failed = sidecar.command(&["--rm"], &[]).output().unwrap();
+    assert_eq!(failed.status.code(), Some(2), "{failed:?}");
 }
 
 fn ok_tree(folder: &Path) {
