@@ -8,7 +8,7 @@ use crate::support::binary::Larder;
 /// What compose makes of a file, as JSON.
 fn read(file: &str) -> serde_json::Value {
     let said = ok(Command::new("docker-compose").args(["--file", file, "config"]));
-    let mut python = Command::new("python3");
+    let mut python = Command::new("/usr/bin/python3");
     python.args(["-c", "import sys, json, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))", &said]);
     serde_json::from_str(&ok(&mut python)).unwrap()
 }
