@@ -39,9 +39,9 @@ fn names_of_timers_are_good_for_files_and_differ() {
         )
     };
     let more = [named("look", "1 * * * *"), named("x y", "2 * * * *"), named("x/y", "3 * * * *")].concat();
-    let prune = "[prune]\ncron = \"4 * * * *\"\n";
+    let prune = "[prune]\ncron = \"4 * * * *\"\n[drill]\ncron = \"5 * * * *\"\n";
     assert_eq!(
         timers(&(more + prune)),
-        ["larder@look-2.timer", "larder@x-y.timer", "larder@x-y-2.timer", "larder@prune.timer"]
+        ["larder@look-2.timer", "larder@x-y.timer", "larder@x-y-2.timer", "larder@prune.timer", "larder@drill.timer"]
     );
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::config::upkeep::Upkeep;
 use crate::config::variables::name_of;
 use crate::config::{Config, Missed, Timetable};
 use crate::deploy::Error;
@@ -28,12 +27,13 @@ pub struct Group<'c> {
 /// All groups, in the order of the sources; the upkeep comes last.
 pub fn groups(config: &Config) -> Result<Vec<Group<'_>>, Error> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    let (sources, upkeep) = (config.sources.iter().filter(|source| source.enabled), &config.upkeep);
+    let sources = config.sources.iter().filter(|source| source.enabled);
     let sources = sources.filter_map(|source| {
         let path = ["source".to_owned(), source.name.clone(), "schedule".to_owned()];
         Some((source.name.as_str(), source.timetable.as_ref()?, name_of(&path, "jitter")))
     });
-    for (member, timetable, jitter) in sources.chain(of_upkeep(upkeep)).filter(|one| one.1.enabled) {
+    let upkeep = of_upkeep(config);
+    for (member, timetable, jitter) in sources.chain(upkeep).filter(|one| one.1.enabled) {
         if let Some(group) = groups.iter_mut().find(|group| group.timetable == timetable) {
             group.members.push(member);
             group.jitters.push(jitter);
@@ -45,11 +45,12 @@ pub fn groups(config: &Config) -> Result<Vec<Group<'_>>, Error> {
     if groups.is_empty() { Err(Error::NoSchedule) } else { Ok(groups) }
 }
 
-fn of_upkeep(upkeep: &Upkeep) -> impl Iterator<Item = (&str, &Timetable, String)> {
-    let prune = upkeep.prune.as_ref().map(|prune| ("prune", &prune.timetable));
-    let check = upkeep.check.as_ref().map(|check| ("check", &check.timetable));
+fn of_upkeep(config: &Config) -> impl Iterator<Item = (&str, &Timetable, String)> {
+    let prune = config.upkeep.prune.as_ref().map(|prune| ("prune", &prune.timetable));
+    let check = config.upkeep.check.as_ref().map(|check| ("check", &check.timetable));
+    let drill = config.drill.timetable.as_ref().map(|timetable| ("drill", timetable));
     let named = |(name, timetable): (&'static str, _)| (name, timetable, name_of(&[name.to_owned()], "jitter"));
-    [prune, check].into_iter().flatten().map(named)
+    [prune, check, drill].into_iter().flatten().map(named)
 }
 
 /// Letters, digits and dashes that no other group has.

@@ -25,7 +25,7 @@ impl Places {
     pub fn of(config: &Config) -> Result<Self, Error> {
         let mut places = Self::default();
         places.writes.push(config.repository.path.clone());
-        places.writes.extend(config.status.clone());
+        places.writes.extend(config.status.iter().chain(&config.drill.directory).cloned());
         places.files.extend(config.needs.files.iter().cloned());
         for source in config.sources.iter().filter(|source| source.enabled) {
             match &source.kind {
@@ -37,7 +37,7 @@ impl Places {
             }
         }
         for (what, paths) in [
-            ("the repository, or the folder for reports,", &places.writes),
+            ("a folder that larder writes", &places.writes),
             ("a file that larder.toml names", &places.files),
             ("the folder of a database", &places.databases),
             ("a source", &places.reads),

@@ -138,7 +138,10 @@ fn a_sidecar_runs_by_itself_and_is_healthy() {
     let often = ["--detach", "--name", "sidecar", "--health-interval", "1s", "--health-start-period", "0s"];
     let output = sidecar.command(&often, &[]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    wait_for("it is healthy", || engine.of("sidecar", "{{.State.Health.Status}}") == "healthy");
+    wait_for("it is healthy", || {
+        assert_eq!(engine.state("sidecar"), "running", "{:?}", engine.docker(&["logs", "sidecar"]));
+        engine.of("sidecar", "{{.State.Health.Status}}") == "healthy"
+    });
     let snapshots = ["exec", "sidecar", "/larder", "snapshots", "--json", "--repo", "/repository"];
     let unlock = ["--password-file", "/run/secrets/larder"];
     wait_for("it stores what is due", || {
