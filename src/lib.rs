@@ -36,5 +36,6 @@ pub mod ops;
 // Layer 7: larder.toml, as typed values.
 pub mod config;
 
-// Layer 8: one run of what larder.toml says.
+// Layer 8: one run of what larder.toml says, and what starts it.
+pub mod deploy;
 pub mod run;

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime, Time as Clock};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp, ToSpan as _};
 
 /// How many days ahead a next time is looked for: 29 February of a leap year, on a given weekday, can be 40 years off.
@@ -34,7 +34,37 @@ pub struct Expression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Set(u64);
 
+/// What an expression allows, for those who write it down another way. Numbers rise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fields {
+    /// Minutes of the hour.
+    pub minutes: Vec<u8>,
+    /// Hours of the day.
+    pub hours: Vec<u8>,
+    /// Days of the month.
+    pub days: Vec<u8>,
+    /// Months, January being 1.
+    pub months: Vec<u8>,
+    /// Days of the week, Sunday being 0.
+    pub weekdays: Vec<u8>,
+    /// How the two kinds of days go together.
+    pub which_days: WhichDays,
+}
+
+/// How days of the month and days of the week go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichDays {
+    /// A day must be one of both.
+    Both,
+    /// One of either will do.
+    Either,
+}
+
 impl Set {
+    fn numbers(self, range: RangeInclusive<u8>) -> Vec<u8> {
+        range.filter(|number| self.0 >> number & 1 == 1).collect()
+    }
+
     fn has(self, number: i8) -> bool {
         u32::try_from(number).is_ok_and(|number| number < 64 && self.0 >> number & 1 == 1)
     }
@@ -128,6 +158,41 @@ fn digits(text: &str) -> Option<u32> {
 }
 
 impl Expression {
+    /// What it allows.
+    pub fn fields(&self) -> Fields {
+        Fields {
+            minutes: self.minutes.numbers(0..=59),
+            hours: self.hours.numbers(0..=23),
+            days: self.days.numbers(1..=31),
+            months: self.months.numbers(1..=12),
+            weekdays: self.weekdays.numbers(0..=6),
+            which_days: if self.either_day { WhichDays::Either } else { WhichDays::Both },
+        }
+    }
+
+    /// The moments from one time to another that stand for local times which a clock change skips.
+    pub fn skipped(&self, zone: &Zone, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+        let mut skipped = Vec::new();
+        for change in zone.0.following(from).take_while(|change| change.timestamp() < until) {
+            let Ok(before) = change.timestamp().checked_sub(1.second()) else { continue };
+            let gap = change.offset().seconds() - zone.0.to_offset(before).seconds();
+            let mut last = before;
+            while let Some(moment) = self
+                .next(last, zone)
+                .filter(|moment| gap > 0 && moment.as_second() < change.timestamp().as_second() + i64::from(gap))
+            {
+                let local = zone.0.to_datetime(moment);
+                if !self.matches_day(local.date())
+                    || self.clock_from(local.hour(), local.minute()) != Some(local.time())
+                {
+                    skipped.push(moment);
+                }
+                last = moment;
+            }
+        }
+        skipped
+    }
+
     /// Whether there is any date with such a day and month.
     fn days_exist(&self) -> bool {
         let longest = |month: i8| match month {
@@ -175,11 +240,18 @@ impl Expression {
         // An hour or more earlier by the clock on the wall: in the hour that happens twice, the wall says less than before.
         let local = zone.0.to_datetime(after).checked_sub(3.hours()).ok()?;
         let mut from = local.date().to_datetime(Clock::constant(local.hour(), local.minute(), 0, 0));
+        // Local times that do not exist come after the gap: later, perhaps, than the next one that does.
+        let mut after_gap = None;
         loop {
-            let local = self.next_local(from)?;
-            let time = zone.0.to_ambiguous_timestamp(local).compatible().ok()?;
-            if time > after {
-                return Some(time);
+            let Some(local) = self.next_local(from) else { return after_gap };
+            let ambiguous = zone.0.to_ambiguous_timestamp(local);
+            let in_gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
+            let time = ambiguous.compatible().ok()?;
+            if time > after && !in_gap {
+                return Some(after_gap.map_or(time, |after_gap: Timestamp| after_gap.min(time)));
+            }
+            if time > after && after_gap.is_none() {
+                after_gap = Some(time);
             }
             from = local.checked_add(minute).ok()?;
         }
@@ -202,6 +274,21 @@ impl FromStr for Zone {
 impl Zone {
     /// Universal time.
     pub const UTC: Self = Self(TimeZone::UTC);
+
+    /// Whether its clock always says the same as that of another.
+    pub fn is_like(&self, other: &Self) -> bool {
+        // UTC has many names.
+        let fixed = |zone: &TimeZone| {
+            let changes = zone.following(Timestamp::UNIX_EPOCH).next().is_some();
+            (!changes).then(|| zone.to_offset(Timestamp::UNIX_EPOCH))
+        };
+        self == other || fixed(&self.0).is_some_and(|offset| fixed(&other.0) == Some(offset))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,25 @@ fn a_time_that_a_clock_change_skips_comes_after_the_gap() {
 }
 
 #[test]
+fn after_a_gap_of_half_an_hour_the_order_is_that_of_the_moments() {
+    // On 4 October 2026 the clocks of Lord Howe go from 02:00 to 02:30: 02:25 counts as 02:55, after 02:33.
+    for (after, expected) in [
+        ("2026-10-03T10:00:00Z", "2026-10-03T15:33:00Z"),
+        ("2026-10-03T15:33:00Z", "2026-10-03T15:55:00Z"),
+        ("2026-10-03T15:55:00Z", "2026-10-04T15:25:00Z"),
+    ] {
+        assert_eq!(next("25,33 2 * * *", "Australia/Lord_Howe", after), expected, "after {after}");
+    }
+    let expression: Expression = "25,33 2 * * *".parse().unwrap();
+    let (from, until) = (at("2026-01-01T00:00:00Z"), at("2028-01-01T00:00:00Z"));
+    let skipped = expression.skipped(&"Australia/Lord_Howe".parse().unwrap(), from, until);
+    assert_eq!(skipped, [at("2026-10-03T15:55:00Z"), at("2027-10-02T15:55:00Z")]);
+    assert_eq!(expression.skipped(&Zone::UTC, from, until), []);
+    assert!("Etc/UTC".parse::<Zone>().unwrap().is_like(&Zone::UTC));
+    assert!(!"Europe/London".parse::<Zone>().unwrap().is_like(&Zone::UTC));
+}
+
+#[test]
 fn a_time_that_happens_twice_counts_once() {
     // On 25 October 2026 the clocks of Berlin go from 03:00 back to 02:00.
     assert_eq!(next("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z"), "2026-10-25T00:30:00Z");

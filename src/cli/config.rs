@@ -52,6 +52,8 @@ pub struct Which {
 
 /// A configuration that was read.
 pub struct Found {
+    /// Where it is.
+    pub place: PathBuf,
     /// The open file, which a run locks.
     pub file: File,
     /// What it says.
@@ -138,7 +140,7 @@ impl Which {
         let (place, file, text) = self.text()?;
         let variables = variables();
         match config::read(&text, &variables) {
-            Ok(config) => Ok(Found { file, config, variables }),
+            Ok(config) => Ok(Found { place, file, config, variables }),
             Err(mistakes) => Err(refused(&place, &mistakes.0)),
         }
     }

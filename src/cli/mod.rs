@@ -31,6 +31,7 @@ mod recover;
 mod report;
 mod restore;
 mod run;
+mod schedule;
 mod session;
 mod snapshots;
 mod stats;
@@ -90,6 +91,7 @@ enum Command {
     Recover(recover::Arguments),
     Config(config::Arguments),
     Notify(notify::Arguments),
+    Schedule(schedule::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -119,6 +121,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Recover(arguments) => recover::run(session, arguments),
         Command::Config(arguments) => config::run(session, arguments),
         Command::Notify(arguments) => notify::run(session, arguments),
+        Command::Schedule(arguments) => schedule::run(session, arguments),
         Command::Completions(arguments) => completions::run(Arguments::command(), arguments),
     }
 }

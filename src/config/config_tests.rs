@@ -312,3 +312,16 @@ fn levels_of_compression_go_from_1_to_19() {
         assert!(said(&with(level), &[]).contains("compression_level"), "{level}");
     }
 }
+
+#[test]
+fn what_the_place_needs_is_gathered() {
+    let text = LEAST.replace("/srv", "${PLACE:-/srv}")
+        + "[hooks]\nafter = \"echo $${NO} ${SET} ${UNSET:-x}\"\n"
+        + "[source.db]\nkind = \"postgres\"\npassword_env = \"SECRET\"\n"
+        + "[source.mq]\nkind = \"redis\"\npassword_file = \"/run/secrets/${SET}\"\n";
+    let set = [("SET", "x"), ("NO", "y"), ("LARDER__SOURCE__FILES__ENABLED", "false")];
+    let needs = read_with(&text, &set).needs;
+    let names: Vec<&str> = needs.variables.iter().map(String::as_str).collect();
+    assert_eq!(names, ["LARDER__SOURCE__FILES__ENABLED", "SECRET", "SET"]);
+    assert_eq!(needs.files.into_iter().collect::<Vec<_>>(), [PathBuf::from("/run/secrets/x")]);
+}

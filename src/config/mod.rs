@@ -33,6 +33,7 @@ use crate::config::variables::Variables;
 use crate::ops::retention::Policy;
 use crate::repo::seal::Level;
 
+pub use reading::Needs;
 pub use timetable::{Missed, OnStart, Timetable};
 
 /// An example with every table, for `larder config example`; the tests read it.
@@ -59,6 +60,8 @@ pub struct Config {
     pub status: Status,
     /// What is backed up, in the order of the names.
     pub sources: Vec<Source>,
+    /// What the place must have where it is used.
+    pub needs: Needs,
 }
 
 /// The repository and what unlocks it.
@@ -94,9 +97,10 @@ pub fn read(text: &str, variables: &Variables) -> Result<Config, Mistakes> {
     }
     let reading = Reading::new(text, variables);
     let config = whole(Section::root(&reading, table.get_ref()));
+    let needs = reading.needs();
     let mistakes = reading.finish();
     match config {
-        Some(config) if mistakes.is_empty() => Ok(config),
+        Some(config) if mistakes.is_empty() => Ok(Config { needs, ..config }),
         _ => Err(Mistakes(mistakes)),
     }
 }
@@ -118,7 +122,18 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let mut sources: Vec<Source> = named.into_iter().filter_map(|section| sources::read(section, &general)).collect();
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     root.finish();
-    Some(Config { repository: repository?, timetable, retention, upkeep, drill, hooks, notify, status, sources })
+    Some(Config {
+        repository: repository?,
+        timetable,
+        retention,
+        upkeep,
+        drill,
+        hooks,
+        notify,
+        status,
+        sources,
+        needs: Needs::default(),
+    })
 }
 
 fn repository(section: Section<'_, '_>) -> Option<Repository> {

@@ -6,13 +6,17 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::mistakes::{Mistake, Place, did_you_mean};
-use crate::config::variables::{Variables, name_of};
+use crate::config::variables::{Variables, name_of, names_in};
+
+/// Keys of files that may lie elsewhere, or need not be there.
+const NOT_NEEDED: [&str; 2] = ["config_file", "data_file"];
 
 /// A file being read.
 pub struct Reading<'a> {
@@ -21,18 +25,50 @@ pub struct Reading<'a> {
     pub variables: &'a Variables,
     mistakes: RefCell<Vec<Mistake>>,
     asked: RefCell<BTreeSet<String>>,
+    needs: RefCell<Needs>,
+}
+
+/// What the place must have where the configuration is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Files that are no sources: secrets, keys, certificates.
+    pub files: BTreeSet<PathBuf>,
+    /// Variables, by their names: those that are set and say something, and those that hold secrets.
+    pub variables: BTreeSet<String>,
 }
 
 impl<'a> Reading<'a> {
     /// Nothing read yet.
     pub fn new(text: &'a str, variables: &'a Variables) -> Self {
-        Self { text, variables, mistakes: RefCell::default(), asked: RefCell::default() }
+        Self { text, variables, mistakes: RefCell::default(), asked: RefCell::default(), needs: RefCell::default() }
+    }
+
+    /// What was found to be needed.
+    pub fn needs(&self) -> Needs {
+        self.needs.borrow().clone()
     }
 
     /// Notes a mistake.
     pub fn mistake(&self, at: Option<&Range<usize>>, key: String, message: impl Into<String>) {
         let place = at.map(|span| Place::of(self.text, span));
         self.mistakes.borrow_mut().push(Mistake { place, key, message: message.into() });
+    }
+
+    /// Notes the variables that say something in a text.
+    fn uses(&self, text: &str) {
+        let names = names_in(text).filter(|name| self.variables.get(name).is_some_and(|value| !value.is_empty()));
+        self.needs.borrow_mut().variables.extend(names.map(str::to_owned));
+    }
+
+    /// Notes what a value names that must be there.
+    fn notes(&self, key: &str, value: &str) {
+        let mut needs = self.needs.borrow_mut();
+        if value.is_empty() || NOT_NEEDED.contains(&key) {
+        } else if key.ends_with("_file") {
+            needs.files.insert(value.into());
+        } else if key.ends_with("_env") {
+            needs.variables.insert(value.to_owned());
+        }
     }
 
     /// All mistakes, those of variables that nothing asked for among them.
@@ -110,11 +146,18 @@ impl<'a, 'r> Section<'a, 'r> {
     }
 
     fn expanded(&self, key: &str, text: &str) -> Option<String> {
+        self.reading.uses(text);
         self.reading.variables.expand(text).map_err(|message| self.mistake(key, message)).ok()
     }
 
     /// A text.
     pub fn text(&self, key: &'static str) -> Option<String> {
+        let text = self.any_text(key)?;
+        self.reading.notes(key, &text);
+        Some(text)
+    }
+
+    fn any_text(&self, key: &'static str) -> Option<String> {
         match self.given(key)? {
             Given::Variable(value) => Some(value.to_owned()),
             Given::File(value) => match value.get_ref() {
@@ -222,7 +265,10 @@ impl<'a, 'r> Section<'a, 'r> {
 
     fn item(&self, key: &str, item: &Spanned<DeValue<'a>>) -> Option<String> {
         let expanded = match item.get_ref() {
-            DeValue::String(text) => self.reading.variables.expand(text),
+            DeValue::String(text) => {
+                self.reading.uses(text);
+                self.reading.variables.expand(text)
+            }
             other => Err(format!("must hold texts, and has one of type {}", other.type_str())),
         };
         expanded.map_err(|message| self.reading.mistake(Some(&item.span()), self.key(key), message)).ok()
@@ -243,6 +289,9 @@ impl<'a, 'r> Section<'a, 'r> {
     fn overridden(&self, key: &str) -> Option<&'r str> {
         let variable = name_of(&self.path, key);
         let value = self.reading.variables.get(&variable);
+        if value.is_some() {
+            self.reading.needs.borrow_mut().variables.insert(variable.clone());
+        }
         self.reading.asked.borrow_mut().insert(variable);
         value
     }

@@ -57,6 +57,15 @@ impl Variables {
     }
 }
 
+/// The names of the variables that a text asks for.
+pub fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    // A dollar sign that is written twice asks for nothing; what stands around it may.
+    let parts = text.split("$$").flat_map(|part| part.split("${").skip(1));
+    parts
+        .filter_map(|part| part.split_once('}'))
+        .map(|(inner, _)| inner.split_once(":-").map_or(inner, |(name, _)| name))
+}
+
 /// The variable that takes the place of a key.
 pub fn name_of(path: &[String], key: &str) -> String {
     let words = path.iter().map(String::as_str).chain([key]).filter(|word| !word.is_empty());

@@ -10,6 +10,7 @@ mod concurrency;
 mod crash;
 mod daemon;
 mod damage;
+mod deploy;
 mod entries;
 mod examples;
 mod fail;

@@ -1,0 +1,83 @@
+//! Which places a run reads and writes.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::config::hooks::Words;
+use crate::config::sources::{Kind, Source};
+use crate::deploy::{Error, text_of};
+
+/// The places of a run.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Read only.
+    pub reads: Vec<PathBuf>,
+    /// Folders of databases in use: SQLite keeps what readers and writers share beside the database.
+    pub databases: Vec<PathBuf>,
+    /// Written.
+    pub writes: Vec<PathBuf>,
+    /// Files that hold secrets and the like.
+    pub files: Vec<PathBuf>,
+}
+
+impl Places {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Result<Self, Error> {
+        let mut places = Self::default();
+        places.writes.push(config.repository.path.clone());
+        let metrics = config.status.metrics.as_deref().and_then(Path::parent);
+        let status = config.status.directory.as_deref();
+        let written = status.into_iter().chain(metrics).chain(config.drill.directory.as_deref());
+        places.writes.extend(written.map(Path::to_owned));
+        places.files.extend(config.needs.files.iter().cloned());
+        for source in config.sources.iter().filter(|source| source.enabled) {
+            match &source.kind {
+                Kind::Directory(directory) => places.reads.extend(directory.paths.iter().cloned()),
+                #[cfg(feature = "services")]
+                Kind::Rabbitmq(rabbitmq) => places.reads.extend(rabbitmq.data_directory.clone()),
+                Kind::Sqlite(sqlite) => places.databases.extend(sqlite.path.parent().map(Path::to_owned)),
+                _ => {}
+            }
+        }
+        for (what, paths) in [
+            ("a folder that larder writes", &places.writes),
+            ("a file that larder.toml names", &places.files),
+            ("the folder of a database", &places.databases),
+            ("a source", &places.reads),
+        ] {
+            if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
+                return Err(Error::Relative { what, path: path.clone() });
+            }
+            paths.iter().try_for_each(|path| text_of(path).map(drop))?;
+        }
+        for paths in [&mut places.reads, &mut places.databases, &mut places.writes, &mut places.files] {
+            paths.sort();
+            paths.dedup();
+        }
+        Ok(places)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.reads.iter().chain(&self.databases).chain(&self.writes).chain(&self.files)
+    }
+}
+
+/// The program that a source needs beside larder.
+pub fn program_of(source: &Source) -> Option<&str> {
+    let hooks = &source.hooks;
+    let hooks = [&hooks.before, &hooks.after, &hooks.on_success, &hooks.on_failure];
+    match &source.kind {
+        Kind::Command(command) => first(&command.words),
+        Kind::DockerVolume(_) => Some("docker"),
+        Kind::Mariadb(_) => Some("mariadb-dump"),
+        Kind::N8n(n8n) => Some(&n8n.program),
+        Kind::Postgres(_) => Some("pg_dump"),
+        Kind::Redis(_) => Some("redis-cli"),
+        _ => hooks.into_iter().flatten().find_map(first),
+    }
+}
+
+fn first(words: &Words) -> Option<&str> {
+    words.0.first().map(String::as_str)
+}

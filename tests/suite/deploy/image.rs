@@ -1,0 +1,164 @@
+//! The image: built by a real Docker engine, and the only thing that runs in its containers is larder.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::binary::{Larder, write_day};
+use crate::support::docker::{Engine, wait_for};
+
+const IMAGE: &str = "larder/larder";
+const INIT: [&str; 7] =
+    ["init", "--repo", "/repository", "--password-file", "/run/secrets/larder", "--timezone", "UTC"];
+/// Who larder is in there.
+const USER: u32 = 65_532;
+
+/// Builds the image of the static binary that `scripts/test` made.
+fn build(engine: &Engine) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = engine.path("context");
+    fs::create_dir_all(folder.join("empty")).unwrap();
+    let binary = root.join("target/static/larder");
+    fs::copy(&binary, folder.join("larder"))
+        .unwrap_or_else(|error| panic!("{}: {error}: run scripts/test", binary.display()));
+    let dockerfile = root.join("Dockerfile");
+    let words = ["build", "--quiet", "--tag", IMAGE, "--target", "prebuilt", "--file", dockerfile.to_str().unwrap()];
+    let mut command = engine.command(&words);
+    let output = command.arg(&folder).env("DOCKER_BUILDKIT", "0").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A sidecar: volumes for the repository and its cache, and this folder, which it may only read.
+struct Sidecar<'e> {
+    engine: &'e Engine,
+    mounts: Vec<String>,
+}
+
+impl<'e> Sidecar<'e> {
+    fn new(engine: &'e Engine, larder: &Larder, data: &Path) -> Self {
+        let password = larder.path("password");
+        fs::write(&password, "correct horse battery\n").unwrap();
+        chown(&password, Some(USER), Some(USER)).unwrap();
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+        let config = larder.path("larder.toml");
+        let text = "[repository]\npath = \"/repository\"\npassword_file = \"/run/secrets/larder\"\n\
+                    [schedule]\ncron = \"@hourly\"\n[source.data]\nkind = \"directory\"\npaths = [\"/data\"]\n";
+        fs::write(&config, text).unwrap();
+        let bind = |from: &Path, to: &str| format!("type=bind,source={},target={to},readonly", from.display());
+        let mounts = vec![
+            bind(data, "/data"),
+            bind(&config, "/larder.toml"),
+            bind(&password, "/run/secrets/larder"),
+            "type=volume,source=repository,target=/repository".to_owned(),
+            "type=volume,source=cache,target=/cache".to_owned(),
+        ];
+        Self { engine, mounts }
+    }
+
+    /// `docker run` with these words before and behind the image.
+    fn command(&self, before: &[&str], behind: &[&str]) -> Command {
+        let hardened =
+            ["run", "--hostname", "shop", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"];
+        let mut command = self.engine.command(&hardened);
+        command.args(["--security-opt", "no-new-privileges"]).args(before);
+        for mount in &self.mounts {
+            command.args(["--mount", mount]);
+        }
+        command.arg(IMAGE).args(behind);
+        command
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.command(&["--rm"], words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn owners(folder: &Path) -> Vec<(u32, PathBuf)> {
+    let mut ahead = vec![folder.to_owned()];
+    let mut owners = Vec::new();
+    while let Some(path) = ahead.pop() {
+        let found = fs::symlink_metadata(&path).unwrap();
+        owners.push((found.uid(), path.clone()));
+        if found.is_dir() {
+            ahead.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    owners
+}
+
+#[test]
+fn a_sidecar_without_rights_stores_what_it_may_only_read() {
+    let (engine, larder) = (Engine::start(), Larder::new());
+    build(&engine);
+    let (data, back) = (larder.path("data"), larder.path("back"));
+    write_day(&data, 1, 20, 3000);
+    // All may read it, and nobody in the container may write it.
+    ok_tree(&data);
+    let sidecar = Sidecar::new(&engine, &larder, &data);
+    sidecar.ok(&INIT);
+    let report: serde_json::Value = serde_json::from_str(&sidecar.ok(&["run", "--due", "--json"])).unwrap();
+    assert_eq!(
+        (report["status"].as_str(), report["sources"][0]["files"].as_u64()),
+        (Some("done"), Some(26)),
+        "{report}"
+    );
+    // Another container of the same name goes on where the last one was: nothing is due.
+    let report: serde_json::Value = serde_json::from_str(&sidecar.ok(&["run", "--due", "--json"])).unwrap();
+    assert_eq!(report["sources"].as_array().map(Vec::len), Some(0), "{report}");
+    let stored = engine.mountpoint("repository");
+    let foreign: Vec<_> = owners(&stored).into_iter().filter(|(owner, _)| *owner != USER).collect();
+    assert!(foreign.is_empty() && owners(&stored).len() > 3, "{foreign:?}");
+    // From outside, by somebody else.
+    let mut command = larder.command(&["restore", "data@latest", "--to", back.to_str().unwrap()]);
+    command.args(["--repo", stored.to_str().unwrap(), "--password-file", larder.path("password").to_str().unwrap()]);
+    let output = command.env_remove("LARDER_KEY_FILE").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let same = Command::new("diff").args(["--recursive", "--no-dereference"]).args([&data, &back]).output().unwrap();
+    assert!(same.status.success(), "{same:?}");
+    // Its exit code is that of the container: nothing can be read.
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+    let failed = sidecar.command(&["--rm"], &["run"]).output().unwrap();
+    assert!(matches!(failed.status.code(), Some(1 | 3)), "{failed:?}");
+    let image = engine.ok(&["image", "inspect", "--format", "{{.Config.User}} {{.Config.Healthcheck.Test}}", IMAGE]);
+    assert_eq!(image, "65532:65532 [CMD /larder daemon --health]");
+}
+
+#[test]
+fn a_sidecar_runs_by_itself_and_is_healthy() {
+    let (engine, larder) = (Engine::start(), Larder::new());
+    build(&engine);
+    let data = larder.path("data");
+    write_day(&data, 1, 20, 3000);
+    ok_tree(&data);
+    let sidecar = Sidecar::new(&engine, &larder, &data);
+    sidecar.ok(&INIT);
+    let often = ["--detach", "--name", "sidecar", "--health-interval", "1s", "--health-start-period", "0s"];
+    let output = sidecar.command(&often, &[]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    wait_for("it is healthy", || {
+        assert_eq!(engine.state("sidecar"), "running", "{:?}", engine.docker(&["logs", "sidecar"]));
+        engine.of("sidecar", "{{.State.Health.Status}}") == "healthy"
+    });
+    let snapshots = ["exec", "sidecar", "/larder", "snapshots", "--json", "--repo", "/repository"];
+    let unlock = ["--password-file", "/run/secrets/larder"];
+    wait_for("it stores what is due", || {
+        let said = engine.ok(&[&snapshots[..], &unlock].concat());
+        serde_json::from_str::<serde_json::Value>(&said).unwrap().as_array().unwrap().len() == 1
+    });
+    engine.ok(&["stop", "--time", "60", "sidecar"]);
+    assert_eq!(engine.of("sidecar", "{{.State.ExitCode}} {{.State.OOMKilled}}"), "0 false");
+    // A daemon that cannot run is not healthy, but ends, with what is wrong.
+    fs::write(larder.path("larder.toml"), "[repository]\npath = \"/repository\"\n").unwrap();
+    let failed = sidecar.command(&["--rm"], &[]).output().unwrap();
+    assert_eq!(failed.status.code(), Some(2), "{failed:?}");
+}
+
+fn ok_tree(folder: &Path) {
+    for (_, path) in owners(folder) {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
