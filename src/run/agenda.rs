@@ -1,6 +1,6 @@
 //! Everything that has a schedule, and when each is due next.
 //!
-//! Promise: what is said to be due here is what a run does: sources, prune and check, those that are enabled.
+//! Promise: what is said to be due here is what a run does: sources, prune, check and drills, those that are enabled.
 //! Left out on purpose: waiting (`daemon`).
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::run::memory::Memory;
 pub enum What {
     /// A source, by its name.
     Source(String),
-    /// Something for the repository, by the name it has in a report: `prune`, `check`.
+    /// Something for the repository, by the name it has in a report: `prune`, `check`, `drill`.
     Upkeep(&'static str),
 }
 
@@ -47,7 +47,8 @@ pub fn jobs(config: &Config) -> Vec<Job<'_>> {
     let sources = sources.filter_map(|source| Some((What::Source(source.name.clone()), source.timetable.as_ref()?)));
     let prune = config.upkeep.prune.iter().map(|prune| (What::Upkeep("prune"), &prune.timetable));
     let check = config.upkeep.check.iter().map(|check| (What::Upkeep("check"), &check.timetable));
-    let all = sources.chain(prune).chain(check).map(|(what, timetable)| Job { what, timetable });
+    let drill = config.drill.timetable.iter().map(|timetable| (What::Upkeep("drill"), timetable));
+    let all = sources.chain(prune).chain(check).chain(drill).map(|(what, timetable)| Job { what, timetable });
     all.filter(|job| job.timetable.enabled).collect()
 }
 
@@ -67,6 +68,7 @@ pub fn lasts(jobs: &[Job<'_>], repo: &Repository, memory: &Memory, clock: &Clock
                 (stored, remembered(memory.attempts.get(name).copied()))
             }
             What::Upkeep("prune") => (None, remembered(memory.pruned)),
+            What::Upkeep("drill") => (None, remembered(memory.drilled)),
             What::Upkeep(_) => (None, remembered(memory.checked)),
         };
         if let Some(last) = latest([stored, remembered], clock) {

@@ -267,6 +267,8 @@ fn a_run_drills_when_that_is_due_and_tells_what_failed() {
     let shell = configured("cron = \"0 3 * * *\"\n");
     assert_eq!(["files", "flows", "settings"].map(|name| state(&shell, name)), ["proven"; 3]);
     assert_eq!(shell.types("run --json").json()["upkeep"].as_array().unwrap().len(), 0);
+    let next = shell.types("next");
+    assert!(next.code == 0 && next.stdout.contains("drill"), "{}", next.stdout);
     let text = shell.read("larder.toml");
     let check = "[source.settings.drill]\nchecks = [{ sql = \"select 1\", expect = \"2\" }]\n";
     let here = shell.folder.path().display().to_string();
