@@ -10,7 +10,7 @@ use larder::crypto::secret::Secret;
 use larder::format::Kind;
 use larder::format::packs::{BlockEntry, BlockKind};
 use larder::id::RepositoryId;
-use larder::repo::seal::{Packer, Squeeze, Unpacker, place};
+use larder::repo::seal::{Level, Packer, Squeeze, Unpacker, place};
 
 const REPOSITORY: RepositoryId = RepositoryId::new([7; 16]);
 const BYTES: usize = 4 << 20;
@@ -36,7 +36,7 @@ fn seal(c: &mut Criterion) {
     let mut group = c.benchmark_group("block");
     group.throughput(Throughput::Bytes(BYTES as u64));
     for (name, squeeze) in [("compressed", Squeeze::Yes), ("raw", Squeeze::No)] {
-        let mut packer = Packer::new().expect("packer");
+        let mut packer = Packer::new(Level::DEFAULT).expect("packer");
         let mut sealer = run.sealer().expect("randomness");
         group.bench_function(format!("seal, {name}"), |b| {
             b.iter(|| {

@@ -14,6 +14,7 @@ use larder::format::record::{Counts, TEXT_BYTES_MAX};
 use larder::ops::backup::{self, Mode, Options, Report};
 use larder::ops::tag;
 use larder::repo::Repository;
+use larder::repo::seal::Level;
 use larder::source::command::CommandSource;
 use larder::source::directory::{self, Caches, DirectorySource, FileSystems};
 use larder::source::stream::StreamSource;
@@ -70,6 +71,9 @@ pub struct Arguments {
     /// Do not go into other file systems
     #[arg(long, short = 'x')]
     one_file_system: bool,
+    /// How hard new data are compressed: 1 (fast) to 19 (small, and many times slower)
+    #[arg(long, value_name = "N", default_value = "3")]
+    compression_level: Level,
     /// Read and compare everything, store nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -86,7 +90,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     }
     let exclude = exclude.into_iter().flat_map(|pattern| from_the_root(pattern, &options.paths)).collect();
     let source = source(session, arguments, exclude)?;
-    let repo = session.open()?;
+    let mut repo = session.open()?;
+    repo.level = arguments.compression_level;
     if arguments.source.is_none() {
         expect_same_paths(&repo, &options)?;
     }

@@ -34,6 +34,7 @@ use crate::format::objects::Config;
 use crate::index::Index;
 use crate::repo::error::Error;
 use crate::repo::read::BlockCache;
+use crate::repo::seal::Level;
 use crate::repo::state::State;
 use crate::storage::{ObjectName, Storage};
 
@@ -51,6 +52,8 @@ pub struct Repository {
     resurveyed: AtomicBool,
     /// Where the client remembers what it has seen: the folder of the index.
     memory: Option<PathBuf>,
+    /// How hard new blocks are compressed.
+    pub level: Level,
     /// What was odd at opening: a copy of the config or of a slot that had to stand in.
     pub oddities: Vec<String>,
 }

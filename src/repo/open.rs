@@ -17,6 +17,7 @@ use crate::index::Index;
 use crate::repo::catalog::{Catalog, HeaderOpener};
 use crate::repo::error::Error;
 use crate::repo::read::BlockCache;
+use crate::repo::seal::Level;
 use crate::repo::slots::{self, Credential};
 use crate::repo::state::State;
 use crate::repo::{Repository, object};
@@ -100,6 +101,7 @@ pub fn open(
         blocks: BlockCache::default(),
         resurveyed: AtomicBool::new(false),
         memory: folder,
+        level: Level::DEFAULT,
         oddities,
     };
     repo.refresh()?;

@@ -19,7 +19,7 @@ use crate::index::{Index, PackNumber};
 use crate::repo::error::Error;
 use crate::repo::object;
 use crate::repo::pack::{BlockInfo, FinishedPack, OpenPack};
-use crate::repo::seal::{Packer, Squeeze, place};
+use crate::repo::seal::{Level, Packer, Squeeze, place};
 use crate::storage::Storage;
 
 /// A block to be packed and sealed.
@@ -49,6 +49,8 @@ pub struct Shared {
     pub repository: RepositoryId,
     /// The key of this run.
     pub run: Run,
+    /// How hard blocks are compressed.
+    pub level: Level,
     /// What is stored.
     pub index: Arc<Mutex<Index>>,
     /// The pack of each kind that takes blocks.
@@ -115,7 +117,7 @@ impl Shared {
 
     /// A sealing thread. After a failure it goes on taking jobs and drops them, so that nobody waits for it.
     pub fn seal_all(&self, queue: &Receiver<Job>, shelf: &Sender<FinishedPack>) {
-        let mut packer = match Packer::new() {
+        let mut packer = match Packer::new(self.level) {
             Ok(packer) => packer,
             Err(error) => return self.fail(error),
         };

@@ -1,6 +1,8 @@
 //! Blocks: packed, sealed, opened again and compared, before anything else sees them; and records as they stand in the
 //! log.
 
+use std::str::FromStr;
+
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
@@ -12,8 +14,31 @@ use crate::repo::Repository;
 use crate::repo::error::Error;
 use crate::repo::pack::SealedBlock;
 
-/// The compression level of every block.
-pub const LEVEL: i32 = 3;
+/// How hard blocks are compressed. No reader needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(u8);
+
+impl Level {
+    /// The one that larder's own tables are for.
+    pub const DEFAULT: Self = Self(3);
+    /// The slowest.
+    pub const MAX: Self = Self(19);
+
+    /// A level from 1 to [`Self::MAX`].
+    pub fn new(level: u64) -> Option<Self> {
+        u8::try_from(level).ok().filter(|level| (1..=Self::MAX.0).contains(level)).map(Self)
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = text.parse().ok().and_then(Self::new);
+        level.ok_or_else(|| format!("{text:?} is no level of compression: 1 (fast) to {} (small)", Self::MAX.0))
+    }
+}
+
 /// Size of the long-match table, as a power of two.
 const HASH_LOG: u32 = 16;
 /// Size of the short-match table, as a power of two.
@@ -47,12 +72,14 @@ pub struct Packed {
 }
 
 impl Packer {
-    /// With the repository's compression level.
-    pub fn new() -> Result<Self, Error> {
-        let mut compressor = Compressor::new(LEVEL).map_err(compression)?;
-        // Level 3's tables, a half and a half of their size, stay in a core's own cache: a sixth faster, 1 % larger.
-        compressor.set_parameter(CParameter::HashLog(HASH_LOG)).map_err(compression)?;
-        compressor.set_parameter(CParameter::ChainLog(CHAIN_LOG)).map_err(compression)?;
+    /// With a compression level.
+    pub fn new(level: Level) -> Result<Self, Error> {
+        let mut compressor = Compressor::new(i32::from(level.0)).map_err(compression)?;
+        if level == Level::DEFAULT {
+            // Its tables, a half and a half of their size, stay in a core's own cache: a sixth faster, 1 % larger.
+            compressor.set_parameter(CParameter::HashLog(HASH_LOG)).map_err(compression)?;
+            compressor.set_parameter(CParameter::ChainLog(CHAIN_LOG)).map_err(compression)?;
+        }
         compressor.set_parameter(CParameter::ContentSizeFlag(true)).map_err(compression)?;
         compressor.set_parameter(CParameter::ChecksumFlag(false)).map_err(compression)?;
         Ok(Self { compressor, unpacker: Unpacker::new()?, check: Vec::new() })

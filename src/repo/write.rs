@@ -110,6 +110,7 @@ impl Writer {
             keys: repo.keys.clone(),
             repository: repo.config.repository,
             run: Run::new(&repo.keys, repo.config.repository)?,
+            level: repo.level,
             index: repo.index.clone(),
             current: Mutex::default(),
             pending: Mutex::default(),
@@ -264,7 +265,7 @@ impl Drained {
     pub fn finish(self, record: Option<&[u8]>) -> Result<Written, Error> {
         let Self { shared, keeper, .. } = self;
         let shelf = keeper.queue.clone().ok_or(Error::Worker)?;
-        let mut packer = Packer::new()?;
+        let mut packer = Packer::new(shared.level)?;
         let mut sealed_record = Vec::new();
         if let Some(record) = record {
             let info = BlockInfo {
