@@ -79,7 +79,9 @@ impl Found {
     pub fn open(&self, session: &mut Session) -> Result<Repository, Failure> {
         session.global.repo = Some(self.config.repository.path.clone());
         let unlock = self.config.repository.unlock.as_ref();
-        session.open_by(|| credential(unlock, &session.global.given, &self.variables))
+        let mut repo = session.open_by(|| credential(unlock, &session.global.given, &self.variables))?;
+        repo.level = self.config.repository.level;
+        Ok(repo)
     }
 
     /// What a run needs of the world.

@@ -1,5 +1,8 @@
 //! `larder doctor`
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -51,16 +54,18 @@ fn said(failure: &Failure) -> Said {
     Said { what: failure.message(), hint: failure.advice().unwrap_or("see [repository]").to_owned() }
 }
 
-/// Whether a report could be put where it belongs.
+/// Whether reports and metrics could be put where they belong.
 fn status(found: &Found) -> Vec<Said> {
-    let Some(folder) = &found.config.status else { return Vec::new() };
-    match tempfile::tempfile_in(folder) {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![Said {
-            what: format!("cannot write into {}: {error}", folder.display()),
-            hint: "make the folder of [status], writable for whoever runs larder".to_owned(),
-        }],
-    }
+    let wanted = &found.config.status;
+    let metrics = wanted.metrics.as_deref().and_then(Path::parent);
+    let folders: BTreeSet<&Path> = [wanted.directory.as_deref(), metrics].into_iter().flatten().collect();
+    let tried = folders.into_iter().map(|folder| (folder, tempfile::tempfile_in(folder)));
+    let failed = tried.filter_map(|(folder, tried)| Some((folder, tried.err()?)));
+    let said = |(folder, error): (&Path, std::io::Error)| Said {
+        what: format!("cannot write into {}: {error}", folder.display()),
+        hint: "make the folder of [status], writable for whoever runs larder".to_owned(),
+    };
+    failed.map(said).collect()
 }
 
 fn show(session: &mut Session, answer: &Answer, wrong: usize) -> Result<(), Failure> {

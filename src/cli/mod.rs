@@ -34,6 +34,7 @@ mod run;
 mod session;
 mod snapshots;
 mod stats;
+mod status;
 mod tag;
 mod terminal;
 mod unlock;
@@ -58,7 +59,8 @@ struct Arguments {
 
 const EXITS: &str = "\
 Exit codes: 0 done; 1 error, nothing lost; 2 usage; 3 done, but some entries could not be read or put back; 4 damage found;
-10 no repository there; 11 repository busy or storage refused; 12 wrong password or newer format
+5 no snapshot as new as max_age wants it; 10 no repository there; 11 repository busy or storage refused;
+12 wrong password or newer format
 
 SNAPSHOT is the beginning of an id, `latest`, or `SOURCE@latest`; PATH is a path in it, as `larder ls` shows it.";
 
@@ -82,6 +84,7 @@ enum Command {
     Prune(prune::Arguments),
     Check(check::Arguments),
     Stats(stats::Arguments),
+    Status(status::Arguments),
     Key(key::Arguments),
     RebuildIndex(rebuild_index::Arguments),
     Recover(recover::Arguments),
@@ -110,6 +113,7 @@ fn perform(session: &mut Session, command: &Command) -> Outcome {
         Command::Prune(arguments) => prune::run(session, arguments),
         Command::Check(arguments) => check::run(session, arguments),
         Command::Stats(arguments) => stats::run(session, arguments),
+        Command::Status(arguments) => status::run(session, arguments),
         Command::Key(arguments) => key::run(session, arguments),
         Command::RebuildIndex(arguments) => rebuild_index::run(session, arguments),
         Command::Recover(arguments) => recover::run(session, arguments),

@@ -45,7 +45,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     }
     let observer = session.observer();
     let world = found.world(session, observer.as_ref(), None);
-    let report = Report::of_a_test(session::now());
+    let report = Report { host: world.host.clone(), ..Report::of_a_test(session::now()) };
     let chosen = found.config.notify.iter().filter(|one| test.names.is_empty() || test.names.contains(&one.name));
     let told: Vec<Told> =
         chosen.map(|one| Told { name: one.name.clone(), error: notify::send(one, &report, &world).err() }).collect();

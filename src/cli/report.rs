@@ -48,6 +48,8 @@ pub enum Exit {
     Incomplete,
     /// Something in the repository, or in what was restored, is damaged.
     Damage,
+    /// A source has no snapshot as new as it should have.
+    Missed,
     /// There is no repository.
     NoRepository,
     /// The repository is busy, or its storage refused.
@@ -65,6 +67,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::Damage => 4,
+            Exit::Missed => 5,
             Exit::NoRepository => 10,
             Exit::Refused => 11,
             Exit::Locked => 12,

@@ -5,7 +5,6 @@ use std::fs::File;
 use clap::Args;
 use rustix::fs::{FlockOperation, flock};
 
-use larder::config::Config;
 use larder::ops::tag;
 use larder::run::report::{Report, SourceReport, Status};
 use larder::run::{self, Request};
@@ -67,9 +66,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     drop(world);
     drop(observer);
-    if !arguments.dry_run {
-        leave(&found.config, &report)?;
-    }
     show(session, &report)?;
     if report.upkeep.iter().any(|upkeep| upkeep.problems > 0) {
         return Ok(Exit::Damage);
@@ -78,15 +74,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         Status::Done => Exit::Done,
         Status::Incomplete => Exit::Incomplete,
         Status::Failed => Exit::Failed,
-    })
-}
-
-/// Leaves the report where the configuration wants it.
-pub fn leave(config: &Config, report: &Report) -> Result<(), Failure> {
-    let Some(folder) = &config.status else { return Ok(()) };
-    report.write(folder).map_err(|error| {
-        Failure::io(format!("cannot write a report into {}", folder.display()), &error)
-            .hint("what the run stored is stored; see larder snapshots")
     })
 }
 
@@ -127,6 +114,9 @@ fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
         if let Some(error) = &told.error {
             session.out.warning(format!("{} could not be told: {error}", told.name));
         }
+    }
+    for unwritten in &report.unwritten {
+        session.out.warning(format!("[status] cannot write {}", escaped(unwritten.as_bytes())));
     }
     let with_snapshot = report.sources.iter().filter(|source| source.snapshot.is_some()).count();
     let seconds = output::elapsed(report.duration_seconds);

@@ -285,3 +285,30 @@ fn who_is_written_to_has_a_server_and_a_password_stays_where_it_is_safe() {
     let kind = said(&format!("{LEAST}[notify.admin]\nkind = \"mail\"\nhost = \"h\"\n"), &[]);
     assert!(kind.contains("\"mail\" is none of discord, email,") && kind.lines().count() == 1, "{kind}");
 }
+
+#[test]
+fn status_says_where_files_go_and_how_old_snapshots_may_be() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let config = read_with(
+        &format!(
+            "{LEAST}max_age = \"2d\"\n[source.app]\nkind = \"directory\"\npaths = [\"/a\"]\n[status]\ndirectory = \"/s\"\nmax_age = \"1d\"\n"
+        ),
+        &[],
+    );
+    assert_eq!(config.status.metrics, Some(PathBuf::from("/s/larder.prom")));
+    assert_eq!(config.sources.iter().map(|source| source.max_age).collect::<Vec<_>>(), [Some(day), Some(2 * day)]);
+    let none = read_with(LEAST, &[]);
+    assert_eq!((none.status, none.sources[0].max_age), (status::Status::default(), None));
+    let said = said(&format!("{LEAST}[status]\nmetrics = \"/s/larder.txt\"\nmax_age = \"0s\"\n"), &[]);
+    assert!(said.contains("does not end in .prom") && said.contains("no snapshot is as new as that"), "{said}");
+}
+
+#[test]
+fn levels_of_compression_go_from_1_to_19() {
+    let with = |level: &str| LEAST.replace("path = \"/r\"\n", &format!("path = \"/r\"\ncompression_level = {level}\n"));
+    assert_eq!(read_with(LEAST, &[]).repository.level, Level::DEFAULT);
+    assert_eq!(read_with(&with("19"), &[]).repository.level, Level::MAX);
+    for level in ["0", "20", "\"fast\"", "-1"] {
+        assert!(said(&with(level), &[]).contains("compression_level"), "{level}");
+    }
+}

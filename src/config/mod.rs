@@ -11,6 +11,7 @@ mod reading;
 mod retention;
 pub mod secret;
 pub mod sources;
+pub mod status;
 mod timetable;
 pub mod upkeep;
 pub mod variables;
@@ -26,9 +27,11 @@ use crate::config::notify::Notify;
 use crate::config::reading::{Reading, Section};
 use crate::config::secret::{PASSWORD, SecretFrom};
 use crate::config::sources::{General, Source};
+use crate::config::status::Status;
 use crate::config::upkeep::Upkeep;
 use crate::config::variables::Variables;
 use crate::ops::retention::Policy;
+use crate::repo::seal::Level;
 
 pub use timetable::{Missed, OnStart, Timetable};
 
@@ -52,8 +55,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// Who is told how a run ended.
     pub notify: Vec<Notify>,
-    /// The folder for reports.
-    pub status: Option<PathBuf>,
+    /// Where it is said how things stand.
+    pub status: Status,
     /// What is backed up, in the order of the names.
     pub sources: Vec<Source>,
 }
@@ -65,6 +68,8 @@ pub struct Repository {
     pub path: PathBuf,
     /// What unlocks it; the command line and its variables, if nothing is said.
     pub unlock: Option<Unlock>,
+    /// How hard new data are compressed.
+    pub level: Level,
 }
 
 /// What unlocks a repository.
@@ -104,28 +109,16 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
     let drill = Drill::read(root.section("drill"), timetable.as_ref());
     let hooks = Hooks::of_runs(root.section("hooks"));
     let notify = root.section("notify").named().into_iter().filter_map(notify::read).collect();
-    let status = root.section("status");
-    let directory = status.text("directory").map(PathBuf::from);
-    status.finish();
+    let status = Status::read(root.section("status"));
     let named = root.section("source").named();
     if named.is_empty() {
         root.mistake("source", "there is no source: add a table such as [source.files]");
     }
-    let general = General { timetable: timetable.as_ref(), retention: retention.as_ref() };
+    let general = General { timetable: timetable.as_ref(), retention: retention.as_ref(), max_age: status.max_age };
     let mut sources: Vec<Source> = named.into_iter().filter_map(|section| sources::read(section, &general)).collect();
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     root.finish();
-    Some(Config {
-        repository: repository?,
-        timetable,
-        retention,
-        upkeep,
-        drill,
-        hooks,
-        notify,
-        status: directory,
-        sources,
-    })
+    Some(Config { repository: repository?, timetable, retention, upkeep, drill, hooks, notify, status, sources })
 }
 
 fn repository(section: Section<'_, '_>) -> Option<Repository> {
@@ -135,8 +128,12 @@ fn repository(section: Section<'_, '_>) -> Option<Repository> {
     if key_file.is_some() && password.is_some() {
         section.mistake("key_file", "is one too many: a password unlocks this repository");
     }
+    let level = section.number("compression_level", 1).map_or(Some(Level::DEFAULT), Level::new);
+    if level.is_none() {
+        section.mistake("compression_level", "is 1 (fast) to 19 (small)");
+    }
     section.finish();
-    Some(Repository { path: path?, unlock: key_file.or(password) })
+    Some(Repository { path: path?, unlock: key_file.or(password), level: level? })
 }
 
 #[cfg(test)]

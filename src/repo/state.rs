@@ -2,7 +2,7 @@
 //!
 //! Pure: entries in, state out. Left out on purpose: reading and sealing entries (`repo::log`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::format::log::{Action, Body, PackUse, SnapshotAction, TagAction};
 use crate::format::{Kind, Time};
@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub forgotten: Option<(u64, Time)>,
     /// Facts about it, newest last.
     pub notes: Vec<(String, String)>,
+    /// When each fact was noted last, by its name.
+    pub noted: BTreeMap<String, Time>,
 }
 
 impl Snapshot {
@@ -101,6 +103,7 @@ impl State {
             Action::Note { snapshot, name, value } => {
                 if let Some(&at) = self.by_id.get(snapshot) {
                     self.snapshots[at].notes.push((name.clone(), value.clone()));
+                    self.snapshots[at].noted.insert(name.clone(), body.time);
                 }
             }
             Action::Condemn { packs } => self.condemn(seq, body.time, packs),
@@ -145,6 +148,7 @@ impl State {
             record: action.record.clone(),
             forgotten,
             notes: Vec::new(),
+            noted: BTreeMap::new(),
         });
     }
 

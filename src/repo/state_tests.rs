@@ -197,7 +197,9 @@ fn a_second_snapshot_of_one_name_is_a_problem_and_changes_nothing_of_the_first()
 fn notes_stay_with_their_snapshot_and_hold_nothing() {
     let note = |value: &str| Action::Note { snapshot: id(1), name: "verified".into(), value: value.into() };
     let log = Log::default().snapshot(1, &["last"], &[]).then(note("a")).then(note("b")).tag(1, &[], &["last"], &[]);
-    let notes = &log.0.snapshot(&id(1)).expect("the snapshot").notes;
+    let snapshot = log.0.snapshot(&id(1)).expect("the snapshot");
+    assert_eq!(snapshot.noted.keys().map(String::as_str).collect::<Vec<_>>(), ["verified"]);
+    let notes = &snapshot.notes;
     assert_eq!(notes.iter().map(|note| note.1.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(log.live().is_empty());
 }

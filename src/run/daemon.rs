@@ -21,7 +21,7 @@ use crate::run::agenda::{self, Job, Lasts, What, jobs};
 use crate::run::due::{Clock, STEP_SECONDS_MAX};
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status};
-use crate::run::{self, Request, World, notify};
+use crate::run::{self, Request, World, notify, status};
 
 /// Pauses before a repository that cannot be opened is tried again; the last one from then on.
 const PAUSES: [Duration; 5] = [minutes(1), minutes(2), minutes(4), minutes(8), minutes(15)];
@@ -296,10 +296,12 @@ impl Daemon<'_> {
 
     fn cannot_open(&mut self, error: String, config: &Config, world: &World<'_>) {
         let mut report = Report::without_a_run((world.now)(), error);
+        report.host.clone_from(&world.host);
         let pause = PAUSES[self.outage.min(PAUSES.len() - 1)];
         if self.outage == 0 {
             report.told = notify::tell(&config.notify, &report, None, world);
         }
+        report.unwritten = status::files::write_alone(config, &report);
         self.outage += 1;
         self.again = later((world.now)(), pause);
         let again = self.again.unwrap_or(Timestamp::MAX);

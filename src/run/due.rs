@@ -10,7 +10,9 @@ use crate::format::Time;
 use crate::run::World;
 
 /// How late something may be that is not made up for when it was missed.
-const LATE_MAX: Duration = Duration::from_secs(60 * 60);
+pub const LATE_MAX: Duration = Duration::from_secs(60 * 60);
+/// Moments whose jitter is looked at: those of a week of minutes.
+const MOMENTS_MAX: usize = 7 * 24 * 60;
 /// By how much a clock may be behind what it said before and still count as the same clock, set right.
 pub const STEP_SECONDS_MAX: i64 = 5 * 60;
 
@@ -72,6 +74,26 @@ pub fn next(timetable: &Timetable, last: Option<Time>, name: &str, clock: &Clock
 pub fn following(timetable: &Timetable, after: Timestamp, name: &str, host: &str) -> Option<Timestamp> {
     let moment = timetable.cron.next(after, &timetable.zone)?;
     moment.checked_add(jitter(timetable, moment, &[name, host])).ok()
+}
+
+/// The first moment after a time at which it is due by its timetable. `None` where that does not count, or the calendar
+/// ends.
+pub fn coming(timetable: &Timetable, after: Time, name: &str, host: &str) -> Option<Time> {
+    if !timetable.enabled {
+        return None;
+    }
+    // One whose moment has passed can still be waiting for its jitter.
+    let jitter_max = SignedDuration::try_from(timetable.jitter).unwrap_or(SignedDuration::MAX);
+    let mut from = after.timestamp().checked_sub(jitter_max).unwrap_or(Timestamp::MIN);
+    for _ in 0..MOMENTS_MAX {
+        let moment = timetable.cron.next(from, &timetable.zone)?;
+        let later = moment.checked_add(jitter(timetable, moment, &[name, host])).ok()?;
+        if later > after.timestamp() {
+            return Some(Time { seconds: later.as_second(), nanos: 0 });
+        }
+        from = moment;
+    }
+    None
 }
 
 fn jitter(timetable: &Timetable, moment: Timestamp, whose: &[&str]) -> SignedDuration {

@@ -102,3 +102,19 @@ fn a_start_in_what_is_the_future_now_makes_nothing_due() {
     let on_start = Timetable { on_start: OnStart::Run, ..daily() };
     assert!(!asked(&on_start, Some(MIDNIGHT), MIDNIGHT + HOUR, Some(MIDNIGHT + 5 * HOUR), "x"));
 }
+
+#[test]
+fn the_coming_moment_is_after_the_one_given_and_may_be_one_that_waits_for_its_jitter() {
+    let coming =
+        |timetable: &Timetable, after| super::coming(timetable, at(after), "x", "here").map(|time| time.seconds);
+    let two = MIDNIGHT + 2 * HOUR;
+    assert_eq!(coming(&daily(), MIDNIGHT), Some(two));
+    assert_eq!(coming(&daily(), two), Some(two + DAY));
+    assert_eq!(coming(&Timetable { enabled: false, ..daily() }, MIDNIGHT), None);
+    let late = Timetable { jitter: Duration::from_secs(3600), ..daily() };
+    let moment = coming(&late, MIDNIGHT).unwrap();
+    assert!((two..two + 3600).contains(&moment), "{moment}");
+    // Between the moment and its jitter it is still to come.
+    assert_eq!(coming(&late, moment - 1), Some(moment));
+    assert!(coming(&late, moment).unwrap() >= two + DAY);
+}

@@ -10,7 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::run::report::Status;
+use crate::format::Time;
+use crate::run::report::{Report, Status};
 
 /// What is remembered. Times are seconds of the clock.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -29,6 +30,26 @@ pub struct Memory {
     /// When each source was taken last, whatever came of it.
     #[serde(default)]
     pub attempts: BTreeMap<String, i64>,
+    /// The last run.
+    #[serde(default)]
+    pub run: Option<Turn>,
+    /// The last turn of each source, by its name.
+    #[serde(default)]
+    pub turns: BTreeMap<String, Turn>,
+    /// How many problems the last check found.
+    #[serde(default)]
+    pub problems: Option<u64>,
+}
+
+/// How a run, or a source's turn in it, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// When, in seconds of the clock.
+    pub ended: i64,
+    /// How long it took, in seconds.
+    pub duration_seconds: f64,
+    /// How.
+    pub status: Status,
 }
 
 impl Memory {
@@ -36,6 +57,18 @@ impl Memory {
     pub fn read(place: Option<&Path>) -> Self {
         let text = place.and_then(|place| fs::read(place).ok());
         text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Takes in what came of a run that ended now.
+    pub fn learn(&mut self, report: &Report, now: Time) {
+        let turn = |status, duration_seconds| Turn { ended: now.seconds, duration_seconds, status };
+        self.status = Some(report.status);
+        self.run = Some(turn(report.status, report.duration_seconds));
+        for source in &report.sources {
+            self.turns.insert(source.name.clone(), turn(source.status, source.duration_seconds));
+        }
+        let check = report.upkeep.iter().find(|upkeep| upkeep.what == "check");
+        self.problems = check.map(|check| check.problems).or(self.problems);
     }
 
     /// Remembers it, if there is somewhere to.

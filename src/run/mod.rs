@@ -16,6 +16,7 @@ pub mod notify;
 pub mod report;
 pub mod room;
 pub mod services;
+pub mod status;
 pub mod upkeep;
 
 use std::path::PathBuf;
@@ -105,6 +106,9 @@ pub fn run(
     let facts = |status| Facts { run: &id, source: "", status, snapshot: "" };
     let mut report = Report {
         run: id.clone(),
+        host: world.host.clone(),
+        timestamp: String::new(),
+        tier: None,
         started: started.rfc3339(),
         ended: String::new(),
         duration_seconds: 0.0,
@@ -114,6 +118,7 @@ pub fn run(
         upkeep: Vec::new(),
         errors: Vec::new(),
         told: Vec::new(),
+        unwritten: Vec::new(),
     };
     let mut memory = Memory::read(world.memory.as_deref());
     memory.attempts.extend(sources.iter().map(|source| (source.name.clone(), started.seconds)));
@@ -143,12 +148,12 @@ pub fn run(
         report.status = Status::Failed;
     }
     let ended = (world.now)();
-    report.ended = ended.rfc3339();
-    report.duration_seconds = ended.seconds_since(started);
+    report.end(started, ended);
     if !request.dry_run {
         report.told = notify::tell(&config.notify, &report, memory.status, world);
-        memory.status = Some(report.status);
+        memory.learn(&report, ended);
         memory.write(world.memory.as_deref());
+        report.unwritten = status::write(repo, config, &report, &memory, world);
     }
     Ok(report)
 }

@@ -1,15 +1,10 @@
 //! What came of a run, for people and for programs.
 
-use std::fs::Permissions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use crate::format::Time;
 use crate::ops::backup;
+use crate::ops::retention::Tier;
 use crate::run::notify::Told;
 
 /// What came of a run.
@@ -17,6 +12,13 @@ use crate::run::notify::Told;
 pub struct Report {
     /// The run's own id, 16 hexadecimal digits.
     pub run: String,
+    /// The machine.
+    pub host: String,
+    /// When it ended, in RFC 3339: how old a report is.
+    pub timestamp: String,
+    /// The coarsest tier that a snapshot of it has.
+    #[serde(rename = "type")]
+    pub tier: Option<&'static str>,
     /// When it began, in RFC 3339.
     pub started: String,
     /// When it ended, in RFC 3339.
@@ -35,6 +37,9 @@ pub struct Report {
     pub errors: Vec<String>,
     /// Who was told, or could not be; empty in what they are told.
     pub told: Vec<Told>,
+    /// Files of `[status]` that could not be written, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unwritten: Vec<String>,
 }
 
 /// What was done for the repository.
@@ -69,6 +74,9 @@ pub enum Status {
 pub struct SourceReport {
     /// Its name.
     pub name: String,
+    /// The coarsest tier of its snapshot.
+    #[serde(rename = "type")]
+    pub tier: Option<&'static str>,
     /// How it ended.
     pub status: Status,
     /// When it was begun, in RFC 3339.
@@ -97,6 +105,11 @@ pub struct SourceReport {
     pub warnings: Vec<String>,
 }
 
+/// The coarsest tier among tags.
+pub fn coarsest<'t>(tags: impl Iterator<Item = &'t str>) -> Option<&'static str> {
+    tags.filter_map(Tier::of_tag).max().map(Tier::name)
+}
+
 impl Status {
     /// In a word, as the report has it.
     pub const fn word(self) -> &'static str {
@@ -119,6 +132,9 @@ impl Report {
     pub fn without_a_run(now: Time, error: String) -> Self {
         Self {
             run: "none".to_owned(),
+            host: String::new(),
+            timestamp: now.rfc3339(),
+            tier: None,
             started: now.rfc3339(),
             ended: now.rfc3339(),
             duration_seconds: 0.0,
@@ -128,17 +144,17 @@ impl Report {
             upkeep: Vec::new(),
             errors: vec![error],
             told: Vec::new(),
+            unwritten: Vec::new(),
         }
     }
 
-    /// Writes `backup_report.json` into a folder, all of it at once, readable for monitors of other users.
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.write_all(b"\n")?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.persist(folder.join("backup_report.json"))?;
-        Ok(())
+    /// Notes when it ended, and what follows from that.
+    pub fn end(&mut self, started: Time, ended: Time) {
+        self.ended = ended.rfc3339();
+        self.timestamp.clone_from(&self.ended);
+        self.duration_seconds = ended.seconds_since(started);
+        let tiers = self.sources.iter().filter_map(|source| source.tier);
+        self.tier = coarsest(tiers);
     }
 }
 
@@ -147,6 +163,7 @@ impl SourceReport {
     pub fn new(name: &str, started: Time) -> Self {
         Self {
             name: name.to_owned(),
+            tier: None,
             status: Status::Done,
             started: started.rfc3339(),
             duration_seconds: 0.0,
@@ -174,6 +191,7 @@ impl SourceReport {
         let counts = &report.counts;
         self.snapshot = report.snapshot.map(|id| id.to_string());
         self.tags.clone_from(&report.tags);
+        self.tier = coarsest(report.tags.iter().map(String::as_str));
         self.files = counts.files;
         self.bytes = counts.bytes;
         self.new_bytes = counts.new_raw_bytes;

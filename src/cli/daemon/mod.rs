@@ -27,7 +27,7 @@ use crate::cli::daemon::heart::{Doing, Heart};
 use crate::cli::daemon::signals::Signals;
 use crate::cli::output::{Form, Outcome, Voice, elapsed, harmless, local_moment, local_time};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::run::{leave, summary};
+use crate::cli::run::summary;
 use crate::cli::session::{self, Session, this_host};
 
 /// How long to wait before the clock is looked at again.
@@ -173,8 +173,8 @@ impl Here<'_> {
                 self.log.problem(&format!("warning: {} could not be told: {error}", told.name));
             }
         }
-        if let Err(failure) = leave(&self.found.borrow().config, report) {
-            self.log.problem(&format!("error: {}", failure.message()));
+        for unwritten in &report.unwritten {
+            self.log.problem(&format!("warning: [status] cannot write {unwritten}"));
         }
     }
 }

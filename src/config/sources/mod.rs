@@ -17,10 +17,12 @@ pub mod redis;
 pub mod s3;
 pub mod sqlite;
 
+use std::time::Duration;
+
 use crate::config::drill::{Check, SourceDrill};
 use crate::config::hooks::Hooks;
 use crate::config::reading::Section;
-use crate::config::{Timetable, retention};
+use crate::config::{Timetable, retention, status};
 use crate::format::record::TEXT_BYTES_MAX;
 use crate::ops::retention::Policy;
 use crate::ops::verify::Form;
@@ -44,6 +46,8 @@ pub struct Source {
     pub min_bytes: u64,
     /// What a drill of it is.
     pub drill: SourceDrill,
+    /// How old its newest complete snapshot may be.
+    pub max_age: Option<Duration>,
 }
 
 /// What a source is.
@@ -108,6 +112,8 @@ pub struct General<'g> {
     pub timetable: Option<&'g Timetable>,
     /// What is kept.
     pub retention: Option<&'g Policy>,
+    /// How old its newest complete snapshot may be.
+    pub max_age: Option<Duration>,
 }
 
 /// Reads a source. `None` after a mistake without which nothing can be said.
@@ -134,6 +140,7 @@ pub fn read(section: Section<'_, '_>, general: &General<'_>) -> Option<Source> {
         hooks: Hooks::of_source(section.section("hooks")),
         min_bytes: section.number("min_bytes", 0).unwrap_or(1),
         drill: SourceDrill::read(section.section("drill")),
+        max_age: status::max_age(&section).or(general.max_age),
     });
     if let Some(source) = &source {
         look_at_drill(&section, source);

@@ -246,6 +246,7 @@ fn the_last_drill_says_whether_a_snapshot_is_proven() {
             record: Vec::new(),
             forgotten: None,
             notes,
+            noted: BTreeMap::new(),
         })
         .proven
     };

@@ -9,6 +9,8 @@ use super::Shell;
 fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Beside them lies what is for other programs.
+    found.retain(|path| path.join("larder.toml").exists());
     found.sort();
     found
 }

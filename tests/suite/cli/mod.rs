@@ -16,6 +16,7 @@ mod killed;
 mod notifying;
 mod retention;
 mod running;
+mod status;
 mod terminal;
 mod unattended;
 mod unlocking;

@@ -11,6 +11,7 @@ mod mariadb;
 mod n8n;
 mod postgres;
 mod postgres_container;
+mod prometheus;
 mod qdrant;
 mod rabbitmq;
 mod redis;
