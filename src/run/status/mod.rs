@@ -252,3 +252,7 @@ fn rfc3339_if_any<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S
 fn seconds_if_any<S: Serializer>(length: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     length.map(|length| length.as_secs()).serialize(serializer)
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
