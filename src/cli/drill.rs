@@ -4,7 +4,7 @@ use clap::Args;
 
 use larder::config::sources::Source;
 use larder::run::drill::{self, Drilled, Verdict};
-use larder::run::notify;
+use larder::run::{notify, status};
 
 use crate::cli::config::Which;
 use crate::cli::output::{self, Form, Outcome, escaped, plural, size};
@@ -40,6 +40,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     } else {
         notify::tell(&found.config.notify, &drill::report("drill", begun, &drills, &world), None, &world)
     };
+    let unwritten = status::files::refresh(&repo, &found.config, &world);
     drop(world);
     drop(observer);
     show(session, &drills)?;
@@ -47,6 +48,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         if let Some(error) = told.error {
             session.out.warning(format!("{} could not be told: {error}", told.name));
         }
+    }
+    if let Some(unwritten) = unwritten {
+        session.out.warning(format!("[status] cannot write {}", escaped(unwritten.as_bytes())));
     }
     Ok(if well { Exit::Done } else { Exit::Failed })
 }

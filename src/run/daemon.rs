@@ -296,11 +296,12 @@ impl Daemon<'_> {
 
     fn cannot_open(&mut self, error: String, config: &Config, world: &World<'_>) {
         let mut report = Report::without_a_run((world.now)(), error);
+        report.host.clone_from(&world.host);
         let pause = PAUSES[self.outage.min(PAUSES.len() - 1)];
         if self.outage == 0 {
             report.told = notify::tell(&config.notify, &report, None, world);
         }
-        report.unwritten = status::write_outage(config, &report);
+        report.unwritten = status::files::write_alone(config, &report);
         self.outage += 1;
         self.again = later((world.now)(), pause);
         let again = self.again.unwrap_or(Timestamp::MAX);

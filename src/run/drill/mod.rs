@@ -131,6 +131,7 @@ pub fn report(run: &str, started: Time, drills: &[Drilled], world: &World<'_>) -
         upkeep: drills.iter().map(Drilled::upkeep).collect(),
         dry_run: false,
         errors: Vec::new(),
+        host: world.host.clone(),
         ..Report::of_a_test(started)
     }
 }

@@ -29,7 +29,7 @@ const NAME_BYTES_MAX: usize = 160;
 struct RunFile<'r> {
     #[serde(flatten)]
     report: &'r Report,
-    /// Not there when the repository could not be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
     statistics: Option<Statistics<'r>>,
 }
 
@@ -85,28 +85,36 @@ pub fn write(repo: &Repository, config: &Config, report: &Report, memory: &Memor
     if wanted.directory.is_none() && wanted.metrics.is_none() {
         return Vec::new();
     }
-    let enabled: Vec<&Source> = config.sources.iter().filter(|source| source.enabled).collect();
-    let standing = stand(repo, config, &enabled, memory, world);
+    let standing = stand(repo, config, &enabled(config), memory, world);
     let mut unwritten = match &wanted.directory {
         Some(folder) => in_folder(folder, &files(report, &standing)),
         None => Vec::new(),
     };
-    if let Some(path) = &wanted.metrics {
-        let written = put(path, metrics::render(&standing).as_bytes());
-        unwritten.extend(written.err().map(|error| format!("{}: {}", path.display(), reason(&error))));
-    }
+    unwritten.extend(wanted.metrics.as_ref().and_then(|path| put_metrics(path, &standing)));
     unwritten
 }
 
-/// Writes what can be said where there was no run since the repository cannot be opened, and says what could not be written.
-pub fn write_outage(config: &Config, report: &Report) -> Vec<String> {
+/// Writes the report of a run that could not begin, because nobody could open the repository; all else stays as it was.
+pub fn write_alone(config: &Config, report: &Report) -> Vec<String> {
     let Some(folder) = &config.status.directory else { return Vec::new() };
-    let run = RunFile { report, statistics: None };
-    let files = [
-        ("backup_report.json".to_owned(), serde_json::to_vec_pretty(&run)),
-        ("webhook_payload.json".to_owned(), serde_json::to_vec_pretty(report)),
-    ];
-    in_folder(folder, &files)
+    let file = serde_json::to_vec_pretty(&RunFile { report, statistics: None });
+    in_folder(folder, &[("backup_report.json".to_owned(), file)])
+}
+
+/// Writes the metrics anew, after something that was no run, and says if that cannot be done.
+pub fn refresh(repo: &Repository, config: &Config, world: &World<'_>) -> Option<String> {
+    let path = config.status.metrics.as_ref()?;
+    let memory = Memory::read(world.memory.as_deref());
+    put_metrics(path, &stand(repo, config, &enabled(config), &memory, world))
+}
+
+fn enabled(config: &Config) -> Vec<&Source> {
+    config.sources.iter().filter(|source| source.enabled).collect()
+}
+
+fn put_metrics(path: &Path, standing: &Standing) -> Option<String> {
+    let written = put(path, metrics::render(standing).as_bytes());
+    written.err().map(|error| format!("{}: {}", path.display(), reason(&error)))
 }
 
 /// The names of the files, and what is in them or why that cannot be said.

@@ -27,7 +27,7 @@ use crate::run::report::{Status, coarsest};
 use crate::run::status::objective::{Facts, Objective, judge};
 use crate::run::{World, is_due};
 
-pub use files::{write, write_outage};
+pub use files::write;
 
 /// How things stand.
 #[derive(Debug, Clone, Serialize)]
@@ -252,3 +252,7 @@ fn rfc3339_if_any<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S
 fn seconds_if_any<S: Serializer>(length: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     length.map(|length| length.as_secs()).serialize(serializer)
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -111,6 +111,8 @@ fn a_failure_is_in_the_files_and_what_was_not_taken_stands_as_before() {
 fn every_field_is_documented() {
     let shell = configured(&format!("{STATUS}[schedule]\ncron = \"0 2 * * *\"\n[check]\ncron = \"0 4 * * *\"\n"));
     shell.types("run --quiet").sees(0, "", "");
+    shell.types("drill files --quiet").sees(0, "", "");
+    shell.types("run --quiet").sees(0, "", "");
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/status.md")).unwrap();
     let mut fields = BTreeSet::new();
     for name in ["backup_report.json", "backup_summary.json", "files_last_backup.json", "webhook_payload.json"] {
@@ -234,6 +236,15 @@ fn status_changes_nothing_in_the_repository_and_needs_no_cache() {
 fn promtool_finds_nothing_to_complain_about_and_the_rules_alert_when_they_should() {
     let shell = configured(&format!("{STATUS}[schedule]\ncron = \"0 2 * * *\"\n[check]\ncron = \"0 4 * * *\"\n"));
     shell.types("run --quiet").sees(0, "", "");
+    // A drill is in the metrics without a run.
+    shell.types("drill files --quiet").sees(0, "", "");
+    let prom = shell.read("status/larder.prom");
+    assert!(
+        prom.contains("larder_source_last_drill_proven{repository=") && prom.contains("source=\"files\"} 1"),
+        "{prom}"
+    );
+    let drill = &shell.types("status files --json").json()["sources"][0]["last_drill"];
+    assert_eq!(drill["proven"], true, "{drill}");
     let mut check = promtool(&["check", "metrics"], &shell.path(""));
     check.stdin(fs::File::open(shell.path("status/larder.prom")).unwrap());
     says_yes(check);
