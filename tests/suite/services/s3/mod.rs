@@ -319,6 +319,8 @@ fn a_restore_that_is_killed_can_be_done_again() {
     done(&larder);
     let stored = gateway.objects();
     (0..20).for_each(|n| put(&client, &format!("a/{n:02}"), "changed"));
+    // The same content, and so the same tag.
+    client.put("a/05", &headers(&[("content-type", "text/other")]), b"stored 5").unwrap();
     put(&client, "later", "later");
     client.delete(&["z".to_owned()]).unwrap();
     let changed = gateway.objects();
@@ -352,6 +354,9 @@ fn what_no_snapshot_can_hold_is_counted_and_never_deleted() {
     // The first snapshot is complete, and knows nothing of it.
     let first = larder.ok(&["snapshots", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
     put(&client, "b", "b");
+    // The second is not, and what it lacks may be what could not be read.
+    restored(&larder);
+    assert!(client.get("b", None).is_ok());
     let ended = with_configuration(&larder, &["restore", &first, "--into", "pail", "--yes"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let mut keys = Vec::new();
