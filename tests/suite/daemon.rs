@@ -195,7 +195,7 @@ fn what_is_due_at_one_moment_is_one_run_and_each_has_its_own_clock() {
     let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
     let here = folder.path().display();
     let more = format!(
-        "[prune]\ncron = \"0 4 * * *\"\n[check]\ncron = \"30 2 * * *\"\nparts = 2\n\
+        "[prune]\ncron = \"0 4 * * *\"\n[drill]\ncron = \"0 5 * * *\"\n[check]\ncron = \"30 2 * * *\"\nparts = 2\n\
          [source.app]\nkind = \"directory\"\npaths = [\"{here}/data\"]\n\
          [source.other]\nkind = \"directory\"\npaths = [\"{here}/data\"]\n\
          [source.other.schedule]\ncron = \"30 2 * * *\"\ntimezone = \"America/New_York\"\n\
@@ -206,9 +206,10 @@ fn what_is_due_at_one_moment_is_one_run_and_each_has_its_own_clock() {
     assert_eq!(
         days.runs(),
         [
-            "2026-06-01T12:00:00Z: app done, files done, other done, prune, check",
+            "2026-06-01T12:00:00Z: app done, files done, other done, prune, check, drill, drill, drill",
             "2026-06-02T00:30:00Z: app done, files done, check",
             "2026-06-02T02:00:00Z: prune",
+            "2026-06-02T03:00:00Z: drill, drill, drill",
             "2026-06-02T06:30:00Z: other done",
         ]
     );
