@@ -43,7 +43,7 @@ enum Command {
 }
 
 /// Which configuration.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Which {
     /// The configuration: default ./larder.toml, then that of the user, then that of the system
     #[arg(long, value_name = "FILE", env = "LARDER_CONFIG")]
@@ -108,10 +108,12 @@ impl Found {
 impl Which {
     /// Finds the file.
     pub fn place(&self) -> Result<PathBuf, Failure> {
-        if let Some(path) = self.config.clone().filter(|path| !path.as_os_str().is_empty()) {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let given = self.config.clone().filter(|path| !path.as_os_str().is_empty());
+        // Commands that have no --config of their own know the variable.
+        if let Some(path) = given.or_else(|| set("LARDER_CONFIG")) {
             return Ok(path);
         }
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
         let user = user.map(|folder| folder.join("larder").join(NAME));
         let places = [Some(PathBuf::from(NAME)), user, Some(Path::new("/etc/larder").join(NAME))];

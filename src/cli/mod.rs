@@ -22,6 +22,7 @@ mod key;
 mod ls;
 mod next;
 mod notify;
+mod outage;
 mod output;
 mod pick;
 mod progress;

@@ -97,10 +97,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let begun = session::now();
     let options = options(arguments);
     let wanted = wanted(arguments, to)?;
+    let repo = session.open_of(&arguments.destination.which)?;
     if !wanted.as_ref().is_some_and(Wanted::to_stdout) {
         check_target(session, arguments, to)?;
     }
-    let repo = session.open()?;
     let chosen = Chosen::new(&repo, what)?;
     if let Some(wanted) = wanted {
         return pick::restore(session, &repo, &chosen, &wanted);

@@ -6,13 +6,15 @@ use clap::Args;
 use rustix::fs::{FlockOperation, flock};
 
 use larder::ops::tag;
+use larder::run::agenda::{self, What};
 use larder::run::report::{Report, SourceReport, Status};
 use larder::run::{self, Request};
 
 use crate::cli::config::Which;
+use crate::cli::outage;
 use crate::cli::output::{self, Form, Outcome, escaped, plural, size};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::session::Session;
+use crate::cli::session::{self, Session};
 
 /// Back up what larder.toml says: the sources named, or every enabled one
 ///
@@ -48,14 +50,28 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let mut sources = found.chosen(&arguments.sources)?;
     let how = if arguments.wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
     alone(&found.file, how)?;
-    let repo = found.open(session)?;
+    let repo = match found.open(session) {
+        Ok(repo) => repo,
+        Err(failure) => {
+            outage::begins(session, &found, &failure);
+            return Err(failure);
+        }
+    };
     let observer = session.observer();
     let world = found.world(session, observer.as_ref(), Some(&repo));
+    outage::ends(session, &found, &world);
     if arguments.due {
-        sources.retain(|source| run::is_due(&repo, source, &world));
-    }
-    if sources.is_empty() {
-        session.out.note(if arguments.due { "nothing is due" } else { "no source is enabled" });
+        let due = agenda::due(&found.config, &repo, &world);
+        sources.retain(|source| due.contains(&What::Source(source.name.clone())));
+        if due.is_empty() {
+            session.out.note("nothing is due");
+            if session.out.form() == Form::Json {
+                session.out.json(&Report::of_nothing(session::now()))?;
+            }
+            return Ok(Exit::Done);
+        }
+    } else if sources.is_empty() {
+        session.out.note("no source is enabled");
     }
     let request = Request {
         tags: arguments.tags.clone(),

@@ -24,6 +24,7 @@ use larder::repo::open;
 use larder::repo::slots::Credential;
 use larder::storage::local::Local;
 
+use crate::cli::config::Which;
 use crate::cli::output::{Form, Output, Voice};
 use crate::cli::progress;
 use crate::cli::report::{Exit, Failure};
@@ -69,7 +70,10 @@ impl Session {
 
     /// Where the repository is, or is to be.
     pub fn place(&self) -> Result<&Path, Failure> {
-        let missing = || Failure::usage("which repository?").hint("give --repo PATH, or set LARDER_REPO");
+        let missing = || {
+            Failure::usage("which repository?")
+                .hint("give --repo PATH, or set LARDER_REPO, or go where a larder.toml is")
+        };
         self.global.repo.as_deref().filter(|path| !path.as_os_str().is_empty()).ok_or_else(missing)
     }
 
@@ -97,8 +101,16 @@ impl Session {
             .hint("check --repo or LARDER_REPO; larder init makes a new repository")
     }
 
-    /// Opens the repository with what the command line or its variables say.
-    pub fn open(&self) -> Result<Repository, Failure> {
+    /// Opens the repository that the command line or its variables name, or else that of `larder.toml`.
+    pub fn open(&mut self) -> Result<Repository, Failure> {
+        self.open_of(&Which::default())
+    }
+
+    /// The same, with this `larder.toml`.
+    pub fn open_of(&mut self, which: &Which) -> Result<Repository, Failure> {
+        if self.place().is_err() && which.place().is_ok() {
+            return which.read()?.open(self);
+        }
         self.open_by(|| self.global.given.unlocking())
     }
 

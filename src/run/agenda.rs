@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::config::{Config, Timetable};
 use crate::format::Time;
 use crate::repo::Repository;
+use crate::run::World;
 use crate::run::due::{self, Clock};
 use crate::run::memory::Memory;
 
@@ -81,6 +82,17 @@ pub fn lasts(jobs: &[Job<'_>], repo: &Repository, memory: &Memory, clock: &Clock
 /// The latest of some times. What the clock denies counts only where there is nothing else.
 pub fn latest(times: impl IntoIterator<Item = Option<Time>>, clock: &Clock<'_>) -> Option<Time> {
     times.into_iter().flatten().max_by_key(|time| (!clock.denies(*time), *time))
+}
+
+/// What is due now.
+pub fn due(config: &Config, repo: &Repository, world: &World<'_>) -> Vec<What> {
+    let clock = Clock { now: (world.now)(), booted: world.booted, host: &world.host };
+    let jobs = jobs(config);
+    let lasts = lasts(&jobs, repo, &Memory::read(world.memory.as_deref()), &clock);
+    let is_due = |job: &Job<'_>| {
+        next(job, lasts.get(&job.what).copied(), &clock).is_some_and(|moment| moment <= clock.now.timestamp())
+    };
+    jobs.into_iter().filter(is_due).map(|job| job.what).collect()
 }
 
 /// When a job is due next; a moment that has passed if it is due.

@@ -133,6 +133,7 @@ pub fn run(place: &dyn Place, config: Config) {
         set_back: None,
         again: None,
         outage: 0,
+        untold: Vec::new(),
         waiting: false,
     };
     loop {
@@ -165,6 +166,8 @@ struct Daemon<'p> {
     again: Option<Timestamp>,
     /// How often the repository could not be opened.
     outage: usize,
+    /// Who could not be told of it.
+    untold: Vec<String>,
     waiting: bool,
 }
 
@@ -298,9 +301,11 @@ impl Daemon<'_> {
         let mut report = Report::without_a_run((world.now)(), error);
         report.host.clone_from(&world.host);
         let pause = PAUSES[self.outage.min(PAUSES.len() - 1)];
-        if self.outage == 0 {
-            report.told = notify::tell(&config.notify, &report, None, world);
-        }
+        // Told once; whoever could not be told is told later.
+        let wanted = config.notify.iter().filter(|notify| self.outage == 0 || self.untold.contains(&notify.name));
+        report.told = notify::tell(&wanted.cloned().collect::<Vec<_>>(), &report, None, world);
+        let untold = report.told.iter().filter(|told| told.error.is_some());
+        self.untold = untold.map(|told| told.name.clone()).collect();
         report.unwritten = status::files::write_alone(config, &report);
         self.outage += 1;
         self.again = later((world.now)(), pause);
@@ -311,6 +316,10 @@ impl Daemon<'_> {
     fn reload(&mut self) {
         match self.place.reload() {
             Ok(config) => {
+                if config.repository.path != self.config.repository.path {
+                    // What was done there is not done here.
+                    self.done.clear();
+                }
                 self.config = Rc::new(config);
                 self.place.hear(Event::Reloaded);
                 // There may be sources of which nothing is known yet, and another repository.

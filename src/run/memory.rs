@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use crate::config::Config;
 use crate::format::Time;
+use crate::run::agenda::{What, jobs};
 use crate::run::report::{Report, Status};
 
 /// What is remembered. Times are seconds of the clock.
@@ -74,16 +75,17 @@ impl Memory {
         let check = report.upkeep.iter().find(|upkeep| upkeep.what == "check");
         self.problems = check.map(|check| check.problems).or(self.problems);
         let enabled = |name: &String| config.sources.iter().any(|source| source.enabled && source.name == *name);
-        self.failing.retain(|name| name.starts_with('[') || enabled(name));
+        let bracketed = |what: &str| format!("[{what}]");
+        let kept: Vec<What> = jobs(config).into_iter().map(|job| job.what).collect();
+        let has_turns =
+            |name: &String| kept.iter().any(|what| matches!(what, What::Upkeep(what) if bracketed(what) == *name));
+        self.failing.retain(|name| enabled(name) || has_turns(name));
         let sources = report.sources.iter().map(|source| (source.name.clone(), source.status == Status::Done));
-        let upkeep = report.upkeep.iter().map(|upkeep| (format!("[{}]", upkeep.what), upkeep.error.is_none()));
-        for (name, well) in sources.chain(upkeep) {
-            if well {
-                self.failing.remove(&name)
-            } else {
-                self.failing.insert(name)
-            };
-        }
+        let upkeep = report.upkeep.iter().map(|upkeep| (bracketed(upkeep.what), upkeep.error.is_none()));
+        let all: Vec<(String, bool)> = sources.chain(upkeep).collect();
+        // A report can have several drills: one that is well does not make up for another.
+        self.failing.retain(|known| all.iter().all(|(name, _)| name != known));
+        self.failing.extend(all.into_iter().filter(|(_, well)| !well).map(|(name, _)| name));
         if report.status != Status::Done || self.failing.is_empty() {
             self.status = Some(report.status);
         }

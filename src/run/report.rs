@@ -128,6 +128,11 @@ impl Report {
         Self { run: "test".to_owned(), dry_run: true, status: Status::Done, ..only }
     }
 
+    /// The report of a run that had nothing to do.
+    pub fn of_nothing(now: Time) -> Self {
+        Self { status: Status::Done, errors: Vec::new(), ..Self::without_a_run(now, String::new()) }
+    }
+
     /// The report of a run that could not begin.
     pub fn without_a_run(now: Time, error: String) -> Self {
         Self {

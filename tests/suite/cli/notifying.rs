@@ -140,3 +140,20 @@ fn a_recovery_is_told_only_when_all_that_failed_was_run_again() {
     shell.types("run files --quiet").sees(0, "", "");
     assert!(told.recv().unwrap().1.contains(": done"));
 }
+
+/// From cron, every five minutes: once is enough.
+#[test]
+fn a_repository_that_cannot_be_opened_is_told_once_and_so_is_its_return() {
+    let (url, told) = listening(&[200, 200]);
+    let shell = configured(&format!("[notify.team]\nkind = \"slack\"\nurl = \"{url}/hook\"\n"));
+    std::fs::rename(shell.path("repository"), shell.path("away")).unwrap();
+    assert_eq!(shell.types("run").code, 10);
+    assert!(told.recv().unwrap().1.contains("no repository at "));
+    let report: serde_json::Value = serde_json::from_str(&shell.read("backup_report.json")).unwrap();
+    assert_eq!((&report["run"], &report["status"]), (&"none".into(), &"failed".into()));
+    let seen = shell.types("run");
+    assert!(seen.code == 10 && !seen.stderr.contains("could not be told"), "{}", seen.stderr);
+    std::fs::rename(shell.path("away"), shell.path("repository")).unwrap();
+    shell.types("run --quiet").sees(0, "", "");
+    assert!(told.recv().unwrap().1.contains(": done"));
+}

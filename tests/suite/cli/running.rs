@@ -115,7 +115,7 @@ fn only_what_is_due_is_run() {
         report["sources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(shell.types("run --due --json")), ["flows", "settings"]);
-    shell.types("run --due").sees(0, "run * of 0 sources: 0 with a snapshot, in * s", "note: nothing is due");
+    shell.types("run --due").sees(0, "", "note: nothing is due");
 }
 
 #[test]
@@ -162,4 +162,18 @@ fn two_runs_of_one_configuration_do_not_mix() {
     assert!(first.wait().unwrap().success());
     assert!(second.wait_with_output().unwrap().status.success());
     assert_eq!(shell.types("snapshots --json --source files").json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn commands_take_the_repository_from_the_configuration_when_nothing_else_says_which() {
+    let mut shell = configured();
+    shell.types("run settings --quiet").sees(0, "", "");
+    shell.unset("LARDER_REPO");
+    shell.unset("LARDER_KEY_FILE");
+    assert!(shell.types("snapshots --quiet").stdout.contains("settings"));
+    shell.types("restore settings@latest --to back --quiet").sees(0, "", "");
+    fs::rename(shell.path("larder.toml"), shell.path("other.toml")).unwrap();
+    let seen = shell.types("snapshots");
+    assert!(seen.code == 2 && seen.stderr.starts_with("error: which repository?\n  hint: "), "{}", seen.stderr);
+    shell.types("restore settings@latest --to again --quiet --config other.toml").sees(0, "", "");
 }
