@@ -17,6 +17,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::child::{Heard, TAIL_BYTES_MAX, end, group_of, wait};
 
+/// The shell. By its place: whatever the search path says, larder's own children must be on their leashes.
+const SH: &str = "/bin/sh";
 /// Waits for the last words or the end of its input, then becomes the command.
 const SHELL: &str = "trap '' TERM INT HUP; read -r LARDER_STATUS LARDER_SNAPSHOT || LARDER_STATUS=failed; \
     export LARDER_STATUS LARDER_SNAPSHOT; exec \"$@\"";
@@ -42,7 +44,7 @@ impl Guard {
     pub(super) fn of_group(pipe: Option<&PipeWriter>) -> io::Result<Self> {
         let stdout = pipe.map(PipeWriter::try_clone).transpose()?.map_or_else(Stdio::null, Stdio::from);
         // The shell's own `kill`: the program of that name takes the small numbers of a container for signals.
-        Self::with(stdout, "sh", &["-c", "kill -s TERM -- -$$"].map(str::to_owned), &[])
+        Self::with(stdout, SH, &["-c", "kill -s TERM -- -$$"].map(str::to_owned), &[])
     }
 
     /// The process group that it leads.
@@ -51,7 +53,7 @@ impl Guard {
     }
 
     fn with(stdout: Stdio, program: &str, arguments: &[String], variables: &[(&str, String)]) -> io::Result<Self> {
-        let mut command = Command::new("sh");
+        let mut command = Command::new(SH);
         command.args(["-c", SHELL, "larder-guard", program]).args(arguments.iter().map(OsString::from));
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: what ends larder's group does not end it.
