@@ -123,7 +123,7 @@ fn way_back(server: &Server) -> String {
     let here = server.folder.path().display();
     format!(
         "data_file = \"{here}/dump.rdb\"\n[source.cache.hooks]\n\
-         stop = \"kill $(cat {here}/pid)\"\nstart = \"redis-server {here}/redis.conf --daemonize yes\"\n"
+         stop = \"kill $(cat {here}/pid) && while redis-cli -s {here}/s ping; do sleep 0.02; done\"\nstart = \"redis-server {here}/redis.conf --daemonize yes\"\n"
     )
 }
 
@@ -232,7 +232,7 @@ fn what_cannot_be_put_back_leaves_what_there_is() {
     let done = into(&larder);
     assert!(done.code == Some(2) && done.err.contains("needs the hooks stop and start"), "{done:?}");
     // A hook that stops nothing.
-    configure(&larder, &socket(&server), &way_back(&server).replace("kill $", "true $"));
+    configure(&larder, &socket(&server), &way_back(&server).replace("kill $(", "exit 0; $("));
     let process = server.process();
     let done = into(&larder);
     assert!(done.code == Some(1) && done.err.contains("the server is not down"), "{done:?}");

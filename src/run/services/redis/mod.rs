@@ -58,9 +58,10 @@ impl Service for Redis {
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let path = self.data_file.as_ref().ok_or("the source has no `data_file`")?;
         let name = DUMP.as_bytes();
+        // First of all: what fails after that starts it again, which must not meet the one that is still going down.
+        wait_until_down(&self.server(world)?)?;
         verify(stored.repo, &stored.record.root, name, Form::Rdb, stored.threads)
             .map_err(|flaw| format!("{DUMP} {}", with_causes(&flaw)))?;
-        wait_until_down(&self.server(world)?)?;
         files::put(path, &mut |file| stored.write(name, file).map(drop))?;
         files::refill_append_only(path)
     }
