@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf, absolute};
 use std::{env, io};
 
@@ -10,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use larder::deploy::{self, Made, Runs, Setup, compose, cron, systemd};
+use larder::deploy::{self, Made, Runs, Setup, compose, cron, systemd, variables};
 use larder::schedule::Zone;
 
 use crate::cli::config::Which;
@@ -128,6 +129,9 @@ fn make(
         None => env::current_exe().map_err(|error| Failure::io("cannot tell where this program is", &error))?,
     };
     let (file, variables) = (full(&found.place)?, how.env_file.as_deref().map(full).transpose()?);
+    if let Some(file) = &variables {
+        look_at(session, file)?;
+    }
     let host = session::this_host();
     let setup = Setup {
         config: &found.config,
@@ -148,11 +152,39 @@ fn make(
     }
 }
 
+/// Whether the file of variables is read alike by all, and by nobody else. It may be made later, or be another's.
+fn look_at(session: &mut Session, file: &Path) -> Result<(), Failure> {
+    let place = file.display();
+    let looked = fs::metadata(file).and_then(|metadata| Ok((metadata.permissions().mode(), fs::read(file)?)));
+    match looked {
+        Ok((mode, bytes)) => {
+            if mode & 0o077 != 0 {
+                session.out.warning(format!("{place} is open to others than its owner: chmod 600 it"));
+            }
+            variables::check(&bytes).map_err(|flaw| {
+                Failure::usage(format!("{place}: {flaw}")).hint(
+                    "write NAME=VALUE, or NAME='VALUE' if there is more in it than letters, digits and _./:@%+,-=; \
+                     a secret that has quotes, backslashes or ${ in it goes into a file of its own",
+                )
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            session.out.warning(format!("{place} is not there yet: larder cannot start without it"));
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            session.out.warning(format!("{place} cannot be read here, and was not looked at"));
+            Ok(())
+        }
+        Err(error) => Err(Failure::io(format!("cannot read {place}"), &error)),
+    }
+}
+
 fn failure(error: deploy::Error) -> Failure {
     let hint = match &error {
         deploy::Error::NoSchedule => "add a [schedule] with cron = \"0 2 * * *\" to larder.toml",
         deploy::Error::Relative { .. } => "write the full path in larder.toml: a service starts in another folder",
-        deploy::Error::Unwritable(_) => "give it another name",
+        deploy::Error::Unwritable(_) => "give it another name, of letters and digits",
     };
     Failure::usage(error.to_string()).hint(hint)
 }

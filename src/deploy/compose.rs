@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::config::sources::Kind;
 use crate::deploy::moments::groups;
-use crate::deploy::places::{Places, program_of};
-use crate::deploy::{Error, Made, Ready, Setup, text_of, without_variables};
+use crate::deploy::places::{Places, host_of, program_of};
+use crate::deploy::{Error, Made, Ready, Setup, line, text_of, user_of, without_variables};
 
 /// Where the configuration is in the container: in no folder that a source may be.
 const CONFIG: &str = "/larder.toml";
@@ -32,13 +32,17 @@ pub fn make(setup: &Setup<'_>, image: &str) -> Result<Made, Error> {
     let warnings = warnings(setup);
     let mut text = String::from("# Made by `larder schedule compose`. Make it again when larder.toml changes.\n");
     for warning in &warnings {
-        let _ = writeln!(text, "# Note: {}", warning.replace(char::is_control, "?"));
+        let _ = writeln!(text, "# Note: {}", line(warning));
     }
+    if image.chars().any(char::is_control) {
+        return Err(Error::Unwritable(image.to_owned()));
+    }
+    let user = user_of(setup.user.unwrap_or(USER), ":")?;
     let _ = writeln!(text, "services:\n  larder:\n    image: {}", quoted(image));
     text.push_str("    # Snapshots are those of a host: a container that is made anew must have the same name.\n");
     let _ = writeln!(text, "    hostname: {}", quoted(setup.host));
     text.push_str("    command: [\"daemon\"]\n    restart: unless-stopped\n    stop_grace_period: 5m\n");
-    let _ = writeln!(text, "    user: {}", quoted(setup.user.unwrap_or(USER)));
+    let _ = writeln!(text, "    user: {}", quoted(user));
     text.push_str("    read_only: true\n    cap_drop: [\"ALL\"]\n    security_opt: [\"no-new-privileges:true\"]\n");
     let _ = writeln!(text, "    environment:\n      LARDER_CONFIG: {CONFIG}\n      LARDER_CACHE: /cache");
     if let Some(file) = setup.variables {
@@ -63,7 +67,7 @@ pub fn make(setup: &Setup<'_>, image: &str) -> Result<Made, Error> {
     text.push_str("      interval: 1m\n      timeout: 30s\n      start_period: 1m\n      retries: 3\n");
     text.push_str("volumes:\n  larder-cache:\n");
     if !names.is_empty() {
-        text.push_str("secrets:\n");
+        let _ = writeln!(text, "# They are mounted as they are: user {user} must be able to read them.\nsecrets:");
     }
     for name in names {
         let _ = writeln!(text, "  {}:\n    file: {}", quoted(name), quoted(&format!("./secrets/{name}")));
@@ -98,6 +102,11 @@ fn warnings(setup: &Setup<'_>) -> Vec<String> {
             ));
         } else if let Some(program) = program_of(source) {
             warnings.push(format!("source {name} needs {program}, which the image must have"));
+        }
+        if let Some(host) = host_of(source).filter(|host| ["localhost", "127.0.0.1", "[::1]", "::1"].contains(host)) {
+            warnings.push(format!(
+                "source {name}: {host} is the container itself there: give the name of the service that is meant"
+            ));
         }
     }
     warnings

@@ -71,7 +71,8 @@ fn command(setup: &Setup<'_>) -> Result<String, Error> {
     let word = |path| Ok::<_, Error>(quoted(text_of(path)?));
     let larder = format!("{} run --due --wait --quiet --config {}", word(setup.program)?, word(setup.file)?);
     let whole = match setup.variables {
-        Some(file) => format!("set -a; . {} && exec {larder}", word(file)?),
+        // The shell stops at the first line that fails; before `&&` it would not.
+        Some(file) => format!("set -ae; . {}; exec {larder}", word(file)?),
         None => larder,
     };
     // cron takes what follows a percent sign for the command's input.

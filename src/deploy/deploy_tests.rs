@@ -45,3 +45,107 @@ fn names_of_timers_are_good_for_files_and_differ() {
         ["larder@look-2.timer", "larder@x-y.timer", "larder@x-y-2.timer", "larder@prune.timer", "larder@drill.timer"]
     );
 }
+
+#[derive(Clone, Copy, Default)]
+struct Given<'g> {
+    user: Option<&'g str>,
+    variables: Option<&'g str>,
+}
+
+const DAILY: &str = "[schedule]\ncron = \"@daily\"\n";
+
+fn service(more: &str, given: Given<'_>) -> Result<String, Error> {
+    made(more, given, |setup| systemd::make(setup, Runs::WhenDue))
+}
+
+/// The text of the first file.
+fn made(more: &str, given: Given<'_>, making: impl FnOnce(&Setup<'_>) -> Result<Made, Error>) -> Result<String, Error> {
+    let config = config::read(&format!("{HEAD}{DAILY}{more}"), &Variables::default()).unwrap();
+    let setup = Setup {
+        config: &config,
+        file: Path::new("/larder.toml"),
+        program: Path::new("/larder"),
+        variables: given.variables.map(Path::new),
+        host: "here",
+        user: given.user,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    Ok(making(&setup)?.files.remove(0).text)
+}
+
+#[test]
+fn cron_stops_when_the_variables_cannot_be_read() {
+    let text =
+        made("", Given { variables: Some("/my env"), ..Given::default() }, |setup| cron::make(setup, None, None))
+            .unwrap();
+    assert!(text.contains("set -ae; . '/my env'; exec /larder run"), "{text}");
+}
+
+#[test]
+fn a_shared_tmp_can_be_written() {
+    let private = service("", Given::default()).unwrap();
+    assert!(private.contains("\nPrivateTmp=yes\n") && !private.contains("-/tmp"), "{private}");
+    for path in ["/tmp/x.db", "/var/tmp/y/x.db"] {
+        let source = format!("[source.b]\nkind = \"sqlite\"\npath = \"{path}\"\n");
+        let shared = service(&source, Given::default()).unwrap();
+        assert!(shared.contains("\nReadWritePaths=-/tmp -/var/tmp\n"), "{shared}");
+        assert!(!shared.contains("\nPrivateTmp=yes"), "{shared}");
+    }
+}
+
+#[test]
+fn nothing_given_adds_or_swallows_lines() {
+    for user in ["a\nExecStartPre=/evil", "", "a b", "a%h", "a\\", "a:b"] {
+        assert!(
+            matches!(service("", Given { user: Some(user), ..Given::default() }), Err(Error::Unwritable(_))),
+            "{user:?}"
+        );
+    }
+    assert!(
+        service("", Given { user: Some("my.back-up_2"), ..Given::default() })
+            .unwrap()
+            .contains("\nUser=my.back-up_2\n")
+    );
+    for variables in ["/a\nb", "/a\\"] {
+        let given = Given { variables: Some(variables), ..Given::default() };
+        assert!(matches!(service("", given), Err(Error::Unwritable(_))), "{variables:?}");
+    }
+    assert_eq!(line("a\nb\\"), "a?b?");
+}
+
+#[test]
+fn root_may_look_at_what_other_users_processes_are() {
+    let root = service("", Given::default()).unwrap();
+    assert!(root.lines().any(|line| line.starts_with("CapabilityBoundingSet=") && line.contains(" CAP_SYS_PTRACE")));
+    assert!(!service("", Given { user: Some("backup"), ..Given::default() }).unwrap().contains("PTRACE"));
+}
+
+#[test]
+fn compose_warns_of_hosts_that_are_the_container_itself() {
+    let sources = "[source.near]\nkind = \"postgres\"\nhost = \"127.0.0.1\"\npassword_file = \"/run/secrets/app\"\n\
+        [source.unsaid]\nkind = \"redis\"\n[source.far]\nkind = \"postgres\"\nhost = \"db\"\n";
+    let text = made(sources, Given::default(), |setup| compose::make(setup, "larder")).unwrap();
+    for (source, host) in [("near", "127.0.0.1"), ("unsaid", "localhost")] {
+        assert!(text.contains(&format!("# Note: source {source}: {host} is the container itself")), "{text}");
+    }
+    assert!(!text.contains("source far: "), "{text}");
+    assert!(text.contains("user 65532:65532 must be able to read them.\nsecrets:\n"), "{text}");
+    assert!(
+        made("", Given { user: Some("0:0\n"), ..Given::default() }, |setup| compose::make(setup, "larder")).is_err()
+    );
+}
+
+#[cfg(feature = "services")]
+#[test]
+fn hosts_are_found_in_addresses() {
+    for (url, warned) in [
+        ("http://localhost:6333", true),
+        ("http://[::1]:6333/x", true),
+        ("http://localhost.example.org", false),
+        ("http://qdrant:6333/localhost", false),
+    ] {
+        let source = format!("[source.q]\nkind = \"qdrant\"\nurl = \"{url}\"\n");
+        let text = made(&source, Given::default(), |setup| compose::make(setup, "larder")).unwrap();
+        assert_eq!(text.contains("is the container itself"), warned, "{url}\n{text}");
+    }
+}

@@ -10,6 +10,7 @@ pub mod cron;
 mod moments;
 mod places;
 pub mod systemd;
+pub mod variables;
 
 use std::path::{Path, PathBuf};
 
@@ -81,14 +82,25 @@ pub enum Error {
         path: PathBuf,
     },
     /// Such a file cannot hold it.
-    #[error("{0:?} cannot be written into such a file: it is no text, or has control characters")]
+    #[error("{0:?} cannot be written into such a file: it is no text, or something in it means something else there")]
     Unwritable(String),
 }
 
-/// A path as text that a file of lines can hold.
+/// A path as text that a file of lines can hold. A backslash at the end of a line takes the next one for its own.
 fn text_of(path: &Path) -> Result<&str, Error> {
-    let text = path.to_str().filter(|text| !text.chars().any(char::is_control));
+    let text = path.to_str().filter(|text| !text.chars().any(char::is_control) && !text.ends_with('\\'));
     text.ok_or_else(|| Error::Unwritable(path.display().to_string()))
+}
+
+/// A name of a user. `more`: what it may have beside letters, digits and `_.-`.
+fn user_of<'u>(user: &'u str, more: &str) -> Result<&'u str, Error> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c) || more.contains(c);
+    if !user.is_empty() && user.chars().all(good) { Ok(user) } else { Err(Error::Unwritable(user.to_owned())) }
+}
+
+/// A text that stays in its line.
+fn line(text: &str) -> String {
+    text.replace(|c: char| c.is_control() || c == '\\', "?")
 }
 
 /// What the variables are that larder.toml was read with, if there is no file for them.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::variables::name_of;
 use crate::config::{Config, Missed, Timetable};
-use crate::deploy::Error;
+use crate::deploy::{Error, line};
 
 /// What is looked for when nothing more exact can be said.
 pub const LOOK: &str = "look";
@@ -64,7 +64,7 @@ fn name(member: &str, groups: &[Group<'_>]) -> String {
 impl Group<'_> {
     /// What it is, for people.
     pub fn said(&self) -> String {
-        self.members.join(", ").chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+        line(&self.members.join(", "))
     }
 
     /// Why it cannot be started by somebody else, later by a random time.

@@ -78,6 +78,38 @@ pub fn program_of(source: &Source) -> Option<&str> {
     }
 }
 
+/// The host of the server that a source asks. `None` if it asks none, or by other means.
+pub fn host_of(source: &Source) -> Option<&str> {
+    let (host, elsewhere) = match &source.kind {
+        Kind::Mariadb(mariadb) => (&mariadb.host, mariadb.socket.is_some() || mariadb.container.is_some()),
+        Kind::Postgres(postgres) => (&postgres.host, postgres.container.is_some()),
+        Kind::Redis(redis) => (&redis.host, redis.socket.is_some() || redis.container.is_some()),
+        #[cfg(feature = "services")]
+        Kind::Http(http) => return host_in(&http.url),
+        #[cfg(feature = "services")]
+        Kind::Qdrant(qdrant) => return host_in(&qdrant.url),
+        #[cfg(feature = "services")]
+        Kind::Rabbitmq(rabbitmq) => return host_in(&rabbitmq.url),
+        #[cfg(feature = "services")]
+        Kind::S3(s3) => return host_in(s3.endpoint.as_deref()?),
+        _ => return None,
+    };
+    // What their own programs take when they are told nothing.
+    (!elsewhere).then(|| host.as_deref().unwrap_or("localhost"))
+}
+
+/// The host in an address, without its port.
+#[cfg(feature = "services")]
+fn host_in(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let place = rest.split(['/', '?', '#']).next()?;
+    let place = place.rsplit('@').next()?;
+    match place.find(']') {
+        Some(end) => place.get(..=end),
+        None => place.split(':').next(),
+    }
+}
+
 fn first(words: &Words) -> Option<&str> {
     words.0.first().map(String::as_str)
 }

@@ -4,13 +4,13 @@
 //! a moment that passes while the unit to be started still runs, and an instance waits for the others instead.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::config::{Missed, OnStart};
 use crate::deploy::calendar::on_calendar;
 use crate::deploy::moments::{Group, LOOK, groups};
 use crate::deploy::places::Places;
-use crate::deploy::{Error, LOOK_MINUTES, Made, Ready, Runs, Setup, text_of, without_variables};
+use crate::deploy::{Error, LOOK_MINUTES, Made, Ready, Runs, Setup, line, text_of, user_of, without_variables};
 
 /// What larder does without. It reads what anybody owns, and commands and hooks may become somebody else.
 const HARDENING: &str = "\
@@ -30,8 +30,10 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 LockPersonality=yes
 SystemCallArchitectures=native
 ";
-/// For commands and hooks, which may become somebody else.
-const ROOT: &str = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETUID";
+/// For commands and hooks, which may become somebody else. `CAP_SYS_PTRACE`: what a drill that was killed left running is
+/// known by its folder (`/proc/PID/cwd`), which of another user's process nobody else may read.
+const ROOT: &str =
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETUID CAP_SYS_PTRACE";
 
 /// Makes them.
 pub fn make(setup: &Setup<'_>, runs: Runs) -> Result<Made, Error> {
@@ -91,7 +93,7 @@ fn service(setup: &Setup<'_>, runs: Runs, exact: &[&Group<'_>]) -> Result<String
     variables(&mut text, setup, exact)?;
     match setup.user {
         Some(user) => {
-            let _ = writeln!(text, "User={}", quoted(user));
+            let _ = writeln!(text, "User={}", user_of(user, "")?);
             text.push_str("CapabilityBoundingSet=CAP_DAC_READ_SEARCH\nAmbientCapabilities=CAP_DAC_READ_SEARCH\n");
         }
         None => {
@@ -99,7 +101,7 @@ fn service(setup: &Setup<'_>, runs: Runs, exact: &[&Group<'_>]) -> Result<String
         }
     }
     text.push_str("UMask=0077\n");
-    writable(&mut text, &places);
+    writable(&mut text, &places, setup);
     text.push_str(HARDENING);
     Ok(text)
 }
@@ -107,7 +109,7 @@ fn service(setup: &Setup<'_>, runs: Runs, exact: &[&Group<'_>]) -> Result<String
 fn variables(text: &mut String, setup: &Setup<'_>, exact: &[&Group<'_>]) -> Result<(), Error> {
     text.push_str("CacheDirectory=larder\nCacheDirectoryMode=0700\nEnvironment=LARDER_CACHE=/var/cache/larder\n");
     if let Some(warning) = without_variables(setup) {
-        let _ = writeln!(text, "# {warning}");
+        let _ = writeln!(text, "# {}", line(&warning));
     }
     if let Some(file) = setup.variables {
         let _ = writeln!(text, "EnvironmentFile={}", text_of(file)?.replace('%', "%%"));
@@ -123,16 +125,17 @@ fn variables(text: &mut String, setup: &Setup<'_>, exact: &[&Group<'_>]) -> Resu
     Ok(())
 }
 
-fn writable(text: &mut String, places: &Places) {
+fn writable(text: &mut String, places: &Places, setup: &Setup<'_>) {
     let paths = places.writes.iter().chain(&places.databases).filter_map(|path| path.to_str());
     let paths: Vec<String> = paths.map(|path| quoted(&format!("-{path}"))).collect();
     text.push_str("# Hooks and commands, too, can write nowhere else: add what they need.\n");
     let _ = writeln!(text, "ReadWritePaths={}", paths.join(" "));
-    let shared = |path: &&std::path::PathBuf| ["/tmp", "/var/tmp"].iter().any(|tmp| path.starts_with(Path::new(tmp)));
-    match places.all().find(shared) {
+    let named = places.all().map(PathBuf::as_path).chain([setup.file, setup.program]);
+    match named.into_iter().find(|path| ["/tmp", "/var/tmp"].iter().any(|tmp| path.starts_with(tmp))) {
         None => text.push_str("PrivateTmp=yes\n"),
         Some(path) => {
-            let _ = writeln!(text, "# No PrivateTmp=yes: {} is in there.", path.display());
+            let _ = writeln!(text, "# No PrivateTmp=yes: {} is in there.", line(&path.display().to_string()));
+            text.push_str("# Copies of databases are made there.\nReadWritePaths=-/tmp -/var/tmp\n");
         }
     }
 }

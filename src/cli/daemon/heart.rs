@@ -52,6 +52,18 @@ pub struct Beat {
     pub next: String,
 }
 
+impl Beat {
+    /// For people. In the first run nobody knows yet what is next.
+    pub fn said(&self) -> String {
+        let doing = match self.doing {
+            Doing::Waiting => "waiting",
+            Doing::Running => "running",
+        };
+        let next = if self.next.is_empty() { String::new() } else { format!("; next: {}", self.next) };
+        format!("alive: process {}, {doing}{next}", self.pid)
+    }
+}
+
 /// Where the file of a configuration is.
 pub fn place(session: &Session, config: &Path) -> Result<PathBuf, Failure> {
     let caches = session.caches().ok_or_else(|| {
@@ -130,3 +142,7 @@ pub fn look(place: &Path) -> Result<Beat, Failure> {
     }
     Ok(beat)
 }
+
+#[cfg(test)]
+#[path = "heart_tests.rs"]
+mod tests;

@@ -90,11 +90,7 @@ fn health(session: &mut Session, place: &Path) -> Outcome {
     if session.out.form() == Form::Json {
         session.out.json(&beat)?;
     } else {
-        let doing = match beat.doing {
-            Doing::Waiting => "waiting",
-            Doing::Running => "running",
-        };
-        session.out.say(format!("alive: process {}, {doing}; next: {}", beat.pid, beat.next))?;
+        session.out.say(beat.said())?;
     }
     Ok(Exit::Done)
 }

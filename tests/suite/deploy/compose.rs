@@ -71,3 +71,24 @@ fn compose_reads_the_sidecar_to_start_from() {
     let writable: Vec<String> = mounts.filter(|mount| !mount.ends_with(":ro")).collect();
     assert_eq!(writable, ["repository:/repository:rw", "cache:/cache:rw"]);
 }
+
+#[test]
+fn a_shell_and_compose_read_files_of_variables_alike() {
+    let larder = Larder::new();
+    let file =
+        "# a comment\n\nPLAIN=aZ9_./:@%+,-=\nEMPTY=\nQUOTED='a b;$HOME {X} `c` #\"d\" ~ *&|<>(){}[]!?^ \u{e4}'\n";
+    let variables = write(&larder.path("variables"), file);
+    larder::deploy::variables::check(file.as_bytes()).unwrap();
+    let text = format!("services:\n  larder:\n    image: larder\n    env_file: [\"{variables}\"]\n");
+    let whole = read(&write(&larder.path("compose.yaml"), &text));
+    let script = format!("set -ae; . {variables}; env");
+    let shell = ok(Command::new("/bin/sh").args(["-c", &script]));
+    for (name, value) in
+        [("PLAIN", "aZ9_./:@%+,-="), ("EMPTY", ""), ("QUOTED", "a b;$HOME {X} `c` #\"d\" ~ *&|<>(){}[]!?^ \u{e4}")]
+    {
+        assert!(shell.lines().any(|line| line == format!("{name}={value}")), "{name}: {shell}");
+        // What is printed is a compose file again.
+        let theirs = whole["services"]["larder"]["environment"][name].as_str().unwrap().replace("$$", "$");
+        assert_eq!(theirs, value, "{name}");
+    }
+}

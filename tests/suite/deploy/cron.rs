@@ -1,7 +1,7 @@
 //! Crontabs: read by cron itself and by another parser, and run by a real cron.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -106,14 +106,42 @@ fn a_real_cron_runs_what_the_crontab_says() {
     let larder = Larder::new();
     let config = configure(&larder, "[schedule]\ncron = \"0 2 * * *\"\n");
     let variables = larder.path(ODD).join("variables");
-    fs::write(&variables, format!("LARDER_CACHE='{}'\n", larder.path("cache").display())).unwrap();
+    let cache = larder.path("a $(cache); x");
+    fs::write(&variables, format!("# one\nLARDER_CACHE='{}'\n", cache.display())).unwrap();
     let words = ["schedule", "cron", "--timezone", "UTC", "--config", &config, "--env-file"];
     let program = larder.path(ODD).join("larder");
     symlink(env!("CARGO_BIN_EXE_larder"), &program).unwrap();
     let more = [variables.to_str().unwrap(), "--program", program.to_str().unwrap()];
     let made = larder.ok(&[&words[..], &more].concat());
+    assert!(made.err.contains("is open to others than its owner"), "{made:?}");
     let _cron = Cron::start(&write(&larder.path("crontab"), &made.out));
     wait_for("cron runs larder", || larder.path(ODD).join("status/backup_report.json").exists());
     let listed = larder.ok(&["snapshots", "--json"]).json();
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert!(cache.is_dir(), "the variable had another value");
+}
+
+#[test]
+fn a_file_of_variables_that_a_shell_would_run_is_refused_and_stops_it() {
+    let larder = Larder::new();
+    let config = configure(&larder, "[schedule]\ncron = \"0 2 * * *\"\n");
+    let variables = larder.path("variables");
+    let path = variables.to_str().unwrap();
+    let words = ["schedule", "cron", "--timezone", "UTC", "--config", &config, "--env-file", path];
+    let missing = larder.ok(&words);
+    assert!(missing.err.contains("is not there yet"), "{missing:?}");
+    fs::write(&variables, "A=1\nB=hunter2 true\n").unwrap();
+    fs::set_permissions(&variables, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = larder.run(&words);
+    assert_eq!((refused.code, refused.out.as_str()), (Some(2), ""), "{refused:?}");
+    assert!(refused.err.contains("variables: line 2 ") && !refused.err.contains("hunter2"), "{refused:?}");
+    assert!(!refused.err.contains("open to others"), "{refused:?}");
+    // What became so only after the crontab was made.
+    for bad in ["A=x false\n", "false\nA=1\n", "A='\n"] {
+        fs::write(&variables, bad).unwrap();
+        let line = missing.out.lines().find(|line| line.starts_with("0 2 ")).unwrap();
+        let command = line.strip_prefix("0 2 * * * ").unwrap().replace("exec ", "exec echo started ");
+        let output = Command::new("/bin/sh").args(["-c", &command]).output().unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{bad}: {output:?}");
+    }
 }
