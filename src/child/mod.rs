@@ -3,7 +3,7 @@
 pub mod guard;
 
 use std::io::{self, ErrorKind, PipeWriter, Read, Write};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -259,6 +259,11 @@ impl Running {
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.0.try_wait().map_or(true, |status| status.is_some())
+    }
+
+    /// Whether a signal has ended it.
+    pub fn was_killed(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_some_and(|status| status.signal().is_some()))
     }
 }
 

@@ -1,12 +1,14 @@
 //! A throw-away place for what a drill restores.
 //!
-//! Promise: one drill of a repository at a time on a machine; what is in a room, and whatever runs in it, is gone when it
+//! Promise: one drill of a repository at a time on a machine, wherever each has its folder; what is in a room, and whatever runs in it, is gone when it
 //! ends, also if larder is killed; what even that has left, the next drill clears, and nothing else.
 //! Left out on purpose: what is put there.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -45,6 +47,15 @@ const SOURCE: &str = "source";
 const RESTORED: &str = "r";
 /// What is left free beside what is restored.
 const SPARE_BYTES: u64 = 64 << 20;
+const SPARE_ENTRIES: u64 = 4096;
+/// What an entry takes beside its bytes.
+const ENTRY_BYTES: u64 = 4096;
+/// With less left, whatever failed may have failed for that.
+const LEFT_BYTES_MIN: u64 = 16 << 20;
+const LEFT_ENTRIES_MIN: u64 = 64;
+/// A file that is written to see whether one can be.
+const PROBE: &str = "probe";
+const PROBE_BYTES: usize = 64 << 10;
 /// How often the lock is tried for when the folder goes away meanwhile.
 const TRIES_MAX: u32 = 10;
 
@@ -52,6 +63,7 @@ const TRIES_MAX: u32 = 10;
 pub struct Site {
     folder: PathBuf,
     lock: File,
+    _alone: UnixListener,
 }
 
 impl Site {
@@ -66,6 +78,7 @@ impl Site {
         let short = &repository[..repository.len().min(16)];
         let folder = within.join(format!("larder-drill-{user}-{short}"));
         let cannot = |error: io::Error| format!("cannot use {}: {error}", folder.display());
+        let alone = alone(repository)?;
         for _ in 0..TRIES_MAX {
             match DirBuilder::new().mode(0o711).create(&folder) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(cannot(error)),
@@ -85,7 +98,7 @@ impl Site {
             let held = lock.metadata().map_err(cannot)?;
             if fs::symlink_metadata(&folder).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino())) {
                 // As `/proc` has it.
-                let site = Self { folder: folder.canonicalize().map_err(cannot)?, lock };
+                let site = Self { folder: folder.canonicalize().map_err(cannot)?, lock, _alone: alone };
                 let warnings = site.clear_rooms(clear).map_err(cannot)?;
                 return Ok((site, warnings));
             }
@@ -110,8 +123,8 @@ impl Site {
         Ok(warnings)
     }
 
-    /// Makes a room with so many bytes. `name` is for databases that a service has to keep for it.
-    pub fn room(&self, source: &str, name: String, place: Place, bytes: u64) -> Result<Room, String> {
+    /// Makes a room with so many bytes and entries. `name` is for databases that a service has to keep for it.
+    pub fn room(&self, source: &str, name: String, place: Place, bytes: u64, entries: u64) -> Result<Room, String> {
         let cannot = |error: io::Error| format!("cannot make a place in {}: {error}", self.folder.display());
         let stat = statvfs(&self.folder).map_err(|error| cannot(error.into()))?;
         let (free, needed) = (stat.f_bavail.saturating_mul(stat.f_frsize), bytes.saturating_add(SPARE_BYTES));
@@ -119,6 +132,14 @@ impl Site {
             let folder = self.folder.parent().unwrap_or(&self.folder).display();
             return Err(format!(
                 "{folder} has {free} bytes left, and it takes about {needed}: give `directory` in [drill]"
+            ));
+        }
+        let entries = entries.saturating_add(SPARE_ENTRIES);
+        // Some file systems have no such number.
+        if stat.f_files > 0 && stat.f_favail < entries {
+            let (folder, free) = (self.folder.parent().unwrap_or(&self.folder).display(), stat.f_favail);
+            return Err(format!(
+                "{folder} has room for {free} more files, and it takes about {entries}: give `directory` in [drill]"
             ));
         }
         let number: [u8; 4] = random::bytes().map_err(|error| error.to_string())?;
@@ -134,6 +155,21 @@ impl Site {
         let guard = Guard::new("sh", &words(&folder), &[]).map_err(cannot)?;
         Ok(Room { folder, outer, name, place, guard })
     }
+}
+
+/// Holds the name that one drill of a repository has on a machine. Of no folder: `TMPDIR` is another for each service of
+/// systemd. The system lets go of it when the process ends.
+fn alone(repository: &str) -> Result<UnixListener, String> {
+    let name = SocketAddr::from_abstract_name(format!("larder-drill-{repository}"));
+    name.and_then(|name| UnixListener::bind_addr(&name)).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => UNDER_WAY.to_owned(),
+        _ => format!("cannot see whether another drill is under way: {error}"),
+    })
+}
+
+/// What so many entries with so many bytes take on a disk.
+pub fn on_disk(bytes: u64, entries: u64) -> u64 {
+    bytes.saturating_add(entries.saturating_mul(ENTRY_BYTES))
 }
 
 /// What is said to the second of two drills.
@@ -174,6 +210,25 @@ impl Room {
     /// Lets others pass through the folder, to one in it that is theirs.
     pub fn let_pass(&self) -> io::Result<()> {
         fs::set_permissions(&self.folder, Permissions::from_mode(0o711))
+    }
+
+    /// What keeps things from being written here now, if anything does.
+    pub fn trouble(&self) -> Option<String> {
+        let within = self.outer.display();
+        let stat = match statvfs(&self.outer) {
+            Ok(stat) => stat,
+            Err(error) => return Some(format!("cannot look at {within}: {error}")),
+        };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < LEFT_BYTES_MIN {
+            return Some(format!("{within} has only {free} bytes left"));
+        }
+        if stat.f_files > 0 && stat.f_favail < LEFT_ENTRIES_MIN {
+            return Some(format!("{within} has room for only {} more files", stat.f_favail));
+        }
+        let probe = self.outer.join(PROBE);
+        let written = fs::write(&probe, [1; PROBE_BYTES]).and_then(|()| fs::remove_file(&probe));
+        written.err().map(|error| format!("cannot write to {within}: {error}"))
     }
 
     /// Ends whatever runs in it, and takes it away.

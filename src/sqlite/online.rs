@@ -36,6 +36,14 @@ pub enum Error {
     Locked,
 }
 
+impl Error {
+    /// Whether it is the file itself that is no database, or a damaged one.
+    pub fn is_of_the_content(&self) -> bool {
+        let Error::Sqlite(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+    }
+}
+
 /// Copies a database that may be in use.
 ///
 /// All in one step: with several, every write in between would begin the copy again. In write-ahead mode nobody waits

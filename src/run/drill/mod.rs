@@ -20,7 +20,7 @@ use crate::run::World;
 use crate::run::due::is_due;
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status, Upkeep};
-use crate::run::room::Site;
+use crate::run::room::{Site, on_disk};
 use crate::run::services::rehearsal::Miss;
 use crate::run::services::{Stored, service, with_causes};
 use crate::source::client::DRILL_PREFIX;
@@ -92,11 +92,14 @@ impl Drilled {
             Verdict::Failed => "cannot be relied on:",
             Verdict::Untried => "was not tried:",
         };
+        // All in one line, which is what letters show.
+        let warned: String =
+            self.warnings.iter().map(|warning| format!("; warning: {}", warning.replace('\n', " "))).collect();
         Upkeep {
             what: "drill",
             duration_seconds: self.duration_seconds,
-            outcome: format!("{about} is proven in {}, {} checks", self.place, self.checks),
-            error: (!self.is_well()).then(|| format!("{about} {failed} {}", self.errors.join("\n"))),
+            outcome: format!("{about} is proven in {}, {} checks{warned}", self.place, self.checks),
+            error: (!self.is_well()).then(|| format!("{about} {failed} {}{warned}", self.errors.join("\n"))),
             problems: 0,
         }
     }
@@ -192,19 +195,27 @@ fn one(
     let record = repo.record(snapshot).map_err(|error| with_causes(&error))?;
     drilled.bytes = record.counts.bytes;
     let (kind, place) = (service(&source.kind), source.drill.place);
-    let bytes = kind.room_bytes(record.counts.bytes, place);
-    let room = site.room(&source.name, scratch_name(repo, source, world), place, bytes)?;
+    let counts = &record.counts;
+    let entries = counts.files.saturating_add(counts.directories).saturating_add(counts.others);
+    let bytes = kind.room_bytes(on_disk(counts.bytes, entries), place);
+    let room = site.room(&source.name, scratch_name(repo, source, world), place, bytes, entries)?;
     let stored = Stored { repo, record: &record, threads: world.threads, observer: world.observer };
     let found = match kind.rehearse(&stored, &room, world) {
         Ok(mut rehearsed) => {
             drilled.place = rehearsed.place();
             drilled.checks = source.drill.checks.len();
             let failed = checks::failures(&source.drill.checks, &stored, rehearsed.as_ref(), &room);
+            let answers = if failed.is_empty() { Ok(()) } else { rehearsed.answers() };
             drilled.warnings.extend(rehearsed.end().err());
-            if failed.is_empty() { Ok(()) } else { Err(Miss::Failed(failed.join("\n"))) }
+            match answers {
+                Err(gone) => Err(Miss::Untried(format!("{}\nand it is not there any more: {gone}", failed.join("\n")))),
+                Ok(()) if failed.is_empty() => Ok(()),
+                Ok(()) => Err(Miss::Failed(failed.join("\n"))),
+            }
         }
         Err(miss) => Err(miss),
     };
+    let found = found.map_err(|miss| miss.unless_excused(&room));
     drilled.warnings.extend(room.end().err());
     let (verdict, ended) = match found {
         Err(Miss::Untried(error)) => return Err(error),
@@ -224,3 +235,7 @@ fn one(
     note::drilled(repo, snapshot.id, ended, (world.now)())
         .map_err(|error| format!("the verdict is not recorded: {}", with_causes(&error)))
 }
+
+#[cfg(test)]
+#[path = "drill_tests.rs"]
+mod tests;

@@ -45,6 +45,14 @@ COMMIT;
 
 const CLEAN: &str = "DROP DATABASE IF EXISTS :\"before\";\n";
 const GIVE_UP: &str = "DROP DATABASE IF EXISTS :\"new\";\n";
+/// Lets a database go that has subscriptions, without a word to the server they are of: they carry the names of slots there
+/// that others use.
+const UNSUBSCRIBE: &str = "\
+SELECT format(what, subname) FROM pg_subscription,
+    unnest(ARRAY['ALTER SUBSCRIPTION %I DISABLE', 'ALTER SUBSCRIPTION %I SET (slot_name = NONE)', 'DROP SUBSCRIPTION %I'])
+        WITH ORDINALITY steps (what, at)
+WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname, at \\gexec
+";
 
 /// So many times the swap is tried: clients may come back between being sent away and the change of names.
 const SWAPS_MAX: u32 = 20;
@@ -154,6 +162,19 @@ impl Postgres {
 fn run_script(server: &Server, database: &str, variables: &[(&str, &str)], script: &str) -> Result<(), String> {
     let command = server.script(database, variables);
     child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
+}
+
+/// Drops a database that a dump was tried out in.
+fn drop_trial(server: &Server, database: &str) -> Result<(), String> {
+    let name = database.replace('\'', "''");
+    let subscribed = format!(
+        "SELECT subname FROM pg_subscription JOIN pg_database ON pg_database.oid = subdbid WHERE datname = '{name}'"
+    );
+    // Old servers know no subscriptions.
+    if server.ask(MAINTENANCE, &subscribed).is_ok_and(|names| !names.is_empty()) {
+        run_script(server, database, &[], UNSUBSCRIBE)?;
+    }
+    run_script(server, MAINTENANCE, &[("new", database)], GIVE_UP)
 }
 
 fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), String> {

@@ -12,7 +12,7 @@ use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::room::Room;
-use crate::run::services::rehearsal::{Miss, Rehearsed, untried};
+use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, untried};
 use crate::run::services::{Prepared, Service, Stored, Trouble};
 use crate::source::sqlite::SqliteSource;
 use crate::sqlite::online;
@@ -57,19 +57,21 @@ impl Service for Sqlite {
     }
 
     fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
-        let files = stored.files().map_err(Miss::Failed)?;
+        let blame = |error| blamed(error, stored, room);
+        let files = stored.files().map_err(blame)?;
         let own = self.path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
         // Called otherwise, when the path was another then.
         let found = files.iter().find(|(name, _)| *name == own).or(files.first());
         let (name, _) = found.ok_or_else(|| Miss::Failed("the snapshot holds no file".to_owned()))?;
         let path = room.folder.join("restored.db");
         let mut file = File::create(&path).map_err(untried("cannot make a file"))?;
-        stored.write(name, &mut file).map_err(Miss::Failed)?;
+        stored.write(name, &mut file).map_err(blame)?;
         drop(file);
         match online::flaws(&path) {
             Ok(flaws) if flaws.is_empty() => Ok(Box::new(Restored(path))),
             Ok(flaws) => Err(Miss::Failed(format!("is a damaged database: {}", flaws.join("; ")))),
-            Err(error) => Err(Miss::Failed(format!("is no database: {error}"))),
+            Err(error) if error.is_of_the_content() => Err(Miss::Failed(format!("is no database: {error}"))),
+            Err(error) => Err(Miss::Untried(format!("cannot look through the database: {error}"))),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::ops::cat::{self, cat};
 use crate::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify};
 use crate::progress::Observer;
 use crate::repo::Repository;
+use crate::repo::error::Error as RepoError;
 use crate::repo::listing::find;
 use crate::run::World;
 use crate::run::services::with_causes;
@@ -134,6 +135,29 @@ impl Stored<'_> {
             threads: self.threads,
         };
         self.restore(b"", folder, &options)
+    }
+
+    /// Whether the repository does not give all of it. Reads everything and writes nothing; a storage that does not answer
+    /// is no damage.
+    pub fn is_damaged(&self) -> bool {
+        let mut damaged = false;
+        let listed = browse::ls(self.repo, &self.record.root, b"", Depth::All, &mut |entry| {
+            if matches!(entry.node, Node::File { .. }) {
+                let read = cat(self.repo, &self.record.root, &entry.path, &mut io::sink(), self.threads);
+                damaged |= read.is_err_and(|error| match error {
+                    cat::Error::Repo(source) | cat::Error::Lost { source, .. } => source.is_damage(),
+                    cat::Error::NoSuchPath { .. } | cat::Error::NotAFile { .. } => true,
+                    cat::Error::Write(_) => false,
+                });
+            }
+            if damaged { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        damaged
+            || match listed {
+                Ok(parts) => parts.iter().any(RepoError::is_damage),
+                Err(browse::Error::Repo(error)) => error.is_damage(),
+                Err(_) => false,
+            }
     }
 
     /// Gives the content of a file and its length to what reads it: a request, say. What it makes of half a file, if the

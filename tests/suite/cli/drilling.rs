@@ -210,6 +210,40 @@ fn what_cannot_be_tried_is_no_verdict() {
     assert!(seen.code == 1 && seen.stderr.contains("no complete snapshot"), "{}", seen.stderr);
 }
 
+/// Files in the room may have as many bytes as a limit of the process lets them: the disk is full, or a quota used up.
+#[test]
+fn what_cannot_be_written_into_the_room_is_no_verdict() {
+    let shell = configured("");
+    // Longer than what a drill writes for itself.
+    fs::File::create(shell.path("data/long")).unwrap().set_len(24 << 20).unwrap();
+    let database = Connection::open(shell.path("app.db")).unwrap();
+    database.execute_batch("INSERT INTO t VALUES (3, zeroblob(25000000))").unwrap();
+    shell.types("run --quiet").sees(0, "", "");
+    let larder = shell.command("drill files settings --json");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 32768; exec \"$@\"", "sh"]).arg(larder.get_program());
+    limited.args(larder.get_args());
+    for (name, value) in larder.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    if let Some(folder) = larder.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    let seen = limited.output().unwrap();
+    let drills: Value = serde_json::from_slice(&seen.stdout).unwrap();
+    for source in ["files", "settings"] {
+        let drilled = of(&drills, source);
+        assert!(drilled["errors"][0].as_str().unwrap().contains("File too large"), "{drills}");
+        assert_eq!(drilled["verdict"], "untried", "{drills}");
+    }
+    assert_eq!(["files", "settings"].map(|name| state(&shell, name)), ["stored", "verified"]);
+    nothing_is_left(&shell);
+    shell.types("drill --quiet").sees(0, "", "");
+}
+
 /// A drill that waits in a check, under way.
 fn waiting(shell: &Shell) -> std::process::Child {
     let child = shell.command("drill files --quiet").spawn().unwrap();

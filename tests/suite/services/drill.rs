@@ -77,6 +77,17 @@ fn shop(server: &postgres::Server) {
         "shop",
         "GRANT SELECT ON items TO reader; INSERT INTO items (name) SELECT n FROM generate_series(1, 5000) n",
     );
+    // What belongs to superusers alone, and a subscription, which keeps its database from being dropped.
+    server.sql("postgres", "CREATE ROLE boss SUPERUSER");
+    server.sql(
+        "shop",
+        "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; \
+         CREATE EVENT TRIGGER watched ON ddl_command_end EXECUTE FUNCTION watch(); ALTER EVENT TRIGGER watched OWNER TO boss",
+    );
+    server.sql(
+        "shop",
+        "CREATE SUBSCRIPTION \"the news\" CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'live')",
+    );
 }
 
 /// Into a server of its own, which has no roles, and into the service.
@@ -229,5 +240,7 @@ fn a_dump_of_redis_is_loaded_by_a_server_of_its_own() {
     larder.ok(&["backup", postgres::text(&dump), "--source", "cache"]);
     let done = drill(&larder);
     assert!(done.code == Some(1) && done.err.contains("Can't handle RDB format version"), "{done:?}");
+    // That says something of the Redis here.
+    assert_eq!(of(&done, "cache")["verdict"], "untried", "{done:?}");
     nothing_is_left(&larder);
 }

@@ -2,6 +2,7 @@
 //! theirs, or else into databases of its own in the service.
 
 mod cluster;
+mod refusal;
 mod scan;
 
 use std::path::{Path, PathBuf};
@@ -12,14 +13,16 @@ use crate::config::drill::Place;
 use crate::run::room::Room;
 use crate::run::services::Stored;
 use crate::run::services::postgres::rehearsal::cluster::{Cluster, programs};
+use crate::run::services::postgres::rehearsal::refusal::is_of_the_dump;
 use crate::run::services::postgres::rehearsal::scan::Scan;
-use crate::run::services::postgres::{CLEAN, GIVE_UP, MAKE, make_roles, run_script};
-use crate::run::services::rehearsal::{Miss, Rehearsed, chosen};
+use crate::run::services::postgres::{MAKE, drop_trial, make_roles, run_script};
+use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, chosen};
 use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
 
-/// Makes the roles that a dump gives things to and that are in no `globals.sql`.
+/// Makes the roles that a dump gives things to and that are in no `globals.sql`. In a server of its own alone: event
+/// triggers, subscriptions and foreign data wrappers belong to nobody but superusers.
 const MAKE_ROLE: &str = "\
-SELECT format('CREATE ROLE %I', :'role') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \\gexec
+SELECT format('CREATE ROLE %I SUPERUSER', :'role') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \\gexec
 ";
 
 /// Databases that dumps were loaded into.
@@ -35,7 +38,8 @@ pub struct Trial {
 impl Trial {
     /// Loads every dump of the snapshot.
     pub fn of(stored: &Stored<'_>, room: &Room, service: &dyn Fn() -> Result<Server, String>) -> Result<Self, Miss> {
-        let mut names = stored.names_ending(".sql").map_err(Miss::Failed)?;
+        let blame = |error| blamed(error, stored, room);
+        let mut names = stored.names_ending(".sql").map_err(blame)?;
         let globals = names.iter().any(|name| format!("{name}.sql") == GLOBALS);
         names.retain(|name| format!("{name}.sql") != GLOBALS);
         if names.is_empty() {
@@ -43,7 +47,7 @@ impl Trial {
         }
         let mut scan = Scan::default();
         for name in &names {
-            stored.write(format!("{name}.sql").as_bytes(), &mut scan).map_err(Miss::Failed)?;
+            stored.write(format!("{name}.sql").as_bytes(), &mut scan).map_err(blame)?;
         }
         let programs = if room.place == Place::Local { programs(scan.version()) } else { None };
         let mut trial = match programs {
@@ -60,27 +64,40 @@ impl Trial {
         };
         if trial.cluster.is_some() {
             if globals {
-                make_roles(&trial.server, stored).map_err(Miss::Failed)?;
+                make_roles(&trial.server, stored).map_err(|error| trial.blamed(error, stored, room))?;
             }
             for role in scan.roles() {
                 run_script(&trial.server, MAINTENANCE, &[("role", role)], MAKE_ROLE).map_err(Miss::Untried)?;
             }
         }
         for (at, name) in names.iter().enumerate() {
-            trial.load(name, &format!("{}_{at}", room.name), stored)?;
+            trial.load(name, &format!("{}_{at}", room.name), stored, room)?;
         }
         Ok(trial)
     }
 
-    fn load(&mut self, name: &str, new: &str, stored: &Stored<'_>) -> Result<(), Miss> {
+    fn load(&mut self, name: &str, new: &str, stored: &Stored<'_>, room: &Room) -> Result<(), Miss> {
         // The old name is not taken in a server of its own: there it is made as a new one is.
         let before = format!("{new}_before");
         let variables = [("old", name), ("new", new), ("before", before.as_str())];
         run_script(&self.server, MAINTENANCE, &variables, MAKE).map_err(Miss::Untried)?;
         self.databases.push((name.to_owned(), new.to_owned()));
         stored
-            .feed(format!("{name}.sql").as_bytes(), self.server.script(new, &[]))
-            .map_err(|error| Miss::Failed(format!("database {name}: the dump cannot be loaded: {error}")))
+            .feed(format!("{name}.sql").as_bytes(), self.server.script(new, &[("VERBOSITY", "verbose")]))
+            .map_err(|error| format!("database {name}: the dump cannot be loaded: {error}"))
+            .map_err(|error| self.blamed(error, stored, room))
+    }
+
+    /// Whose fault it is that something was not loaded.
+    fn blamed(&self, error: String, stored: &Stored<'_>, room: &Room) -> Miss {
+        if let Err(gone) = self.server.ask(MAINTENANCE, "SELECT 1") {
+            return Miss::Untried(format!("{error}\nand the server does not answer any more: {gone}"));
+        }
+        match is_of_the_dump(&error) {
+            Some(true) => Miss::Failed(error),
+            Some(false) => Miss::Untried(error),
+            None => blamed(error, stored, room),
+        }
     }
 }
 
@@ -113,12 +130,16 @@ impl Rehearsed for Trial {
         self.server.ask_only(chosen(&self.databases, database)?, sql)
     }
 
+    fn answers(&mut self) -> Result<(), String> {
+        self.server.ask(MAINTENANCE, "SELECT 1").map(drop)
+    }
+
     fn end(&mut self) -> Result<(), String> {
         if self.cluster.take().is_some() {
             self.databases.clear();
         }
         while let Some((_, database)) = self.databases.last() {
-            run_script(&self.server, MAINTENANCE, &[("new", database)], GIVE_UP)
+            drop_trial(&self.server, database)
                 .map_err(|error| format!("the database {database} is left over: {error}"))?;
             self.databases.pop();
         }
@@ -135,5 +156,5 @@ impl Drop for Trial {
 /// Drops the databases of a drill of this name.
 pub fn clear(server: &Server, name: &str) -> Result<(), String> {
     let left = server.databases_named(&format!("{name}_"))?;
-    left.iter().try_for_each(|database| run_script(server, MAINTENANCE, &[("before", database)], CLEAN))
+    left.iter().try_for_each(|database| drop_trial(server, database))
 }

@@ -12,19 +12,21 @@ use crate::ops::verify::Form;
 use crate::run::room::Room;
 use crate::run::services::Stored;
 use crate::run::services::redis::{LOADING, LOADING_MAX, PAUSE, STARTING_MAX};
-use crate::run::services::rehearsal::{Miss, Rehearsed, untried, well_formed};
+use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, untried, well_formed};
 use crate::source::client::{Client, Place};
 use crate::source::redis::{DUMP, Server};
 
 /// The program.
 const PROGRAM: &str = "redis-server";
+/// What it says of a dump that another Redis made, and would load: of a newer version, or with a module.
+const OF_ANOTHER: [&str; 2] = ["Can't handle RDB format version", "no matching module type"];
 
 /// Writes the dump into the room and lets a server load it, if there is one.
 pub fn load(stored: &Stored<'_>, room: &Room) -> Result<Box<dyn Rehearsed>, Miss> {
-    well_formed(stored, DUMP.as_bytes(), Form::Rdb).map_err(|flaw| Miss::Failed(format!("{DUMP} {flaw}")))?;
+    well_formed(stored, DUMP.as_bytes(), Form::Rdb, room)?;
     let path = room.folder.join(DUMP);
     let mut file = File::create(&path).map_err(untried("cannot make a file"))?;
-    stored.write(DUMP.as_bytes(), &mut file).map_err(Miss::Failed)?;
+    stored.write(DUMP.as_bytes(), &mut file).map_err(|error| blamed(error, stored, room))?;
     drop(file);
     let mut loaded =
         Loaded { path, socket: room.folder.join("s").display().to_string(), server: None, keys: String::new() };
@@ -73,7 +75,10 @@ impl Loaded {
                 let log = fs::read_to_string(room.folder.join("log")).unwrap_or_default();
                 let last: Vec<&str> = log.lines().rev().take(3).collect();
                 let said = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-                return Err(Miss::Failed(format!("redis-server does not load the dump:\n{said}")));
+                let said = format!("redis-server does not load the dump:\n{said}");
+                let killed = self.server.as_mut().is_some_and(Running::was_killed);
+                let tried = !killed && !OF_ANOTHER.iter().any(|words| log.contains(words));
+                return Err(if tried { Miss::Failed(said) } else { Miss::Untried(said) });
             }
             let (tries, tries_max) = match self.asked(&["PING"]) {
                 Ok(answer) if answer == "PONG" => break,
@@ -101,6 +106,10 @@ impl Rehearsed for Loaded {
 
     fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn answers(&mut self) -> Result<(), String> {
+        if self.server.is_some() { self.asked(&["PING"]).map(drop) } else { Ok(()) }
     }
 
     fn variables(&self) -> Vec<(&'static str, Zeroizing<String>)> {
