@@ -92,10 +92,14 @@ impl Drilled {
             Verdict::Failed => "cannot be relied on:",
             Verdict::Untried => "was not tried:",
         };
+        let checks = match self.checks {
+            1 => "1 check".to_owned(),
+            several => format!("{several} checks"),
+        };
         Upkeep {
             what: "drill",
             duration_seconds: self.duration_seconds,
-            outcome: format!("{about} is proven in {}, {} checks", self.place, self.checks),
+            outcome: format!("{about} is proven in {}, {checks}", self.place),
             error: (!self.is_well()).then(|| format!("{about} {failed} {}", self.errors.join("\n"))),
             problems: 0,
         }

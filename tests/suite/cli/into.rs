@@ -325,7 +325,7 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     let here = shell.folder.path().display().to_string();
     shell.types("doctor").sees(
         0,
-        "[repository]  well\n[status]      well\nfiles         well\nflows         well\nsettings      well\n\
+        "[repository]  well\nfiles         well\nflows         well\nsettings      well\n\
          nothing is wrong",
         "",
     );
@@ -351,6 +351,9 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
             .as_str(),
         "",
     );
+    fs::remove_file(shell.path("app.db")).unwrap();
+    let seen = shell.types("doctor settings").stdout;
+    assert!(seen.contains("/app.db: there is no such file\n"), "{seen}");
     let json = shell.types("doctor files --json").json();
     assert_eq!(json["sources"][0]["troubles"].as_array().unwrap().len(), 1, "{json}");
 }
