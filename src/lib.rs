@@ -15,6 +15,7 @@ pub mod http;
 pub mod mail;
 pub mod progress;
 pub mod schedule;
+pub mod size;
 pub mod sqlite;
 
 // Layer 3: what the bytes mean; pure.

@@ -6,14 +6,14 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use larder::run::doctor::{self, Finding, Said};
+use larder::run::doctor::{self, Finding, Listener, Said};
 
 use crate::cli::config::{Found, Which};
 use crate::cli::output::{Form, Outcome, escaped, plural};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::Session;
 
-/// Look whether everything in larder.toml could be backed up now, and say how to mend what could not
+/// Look whether everything in larder.toml could be backed up now and everybody told, and say how to mend what could not
 ///
 /// Changes nothing anywhere. Ends with 1 if something is wrong.
 #[derive(Debug, Args)]
@@ -29,6 +29,7 @@ pub struct Arguments {
 struct Answer {
     repository: Vec<Said>,
     status: Vec<Said>,
+    notify: Vec<Listener>,
     sources: Vec<Finding>,
 }
 
@@ -42,11 +43,17 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     };
     let observer = session.observer();
     let world = found.world(session, observer.as_ref(), None);
-    let answer = Answer { repository, status: status(&found), sources: doctor::look(&sources, &world) };
-    let wrong = answer.repository.len()
-        + answer.status.len()
-        + answer.sources.iter().map(|finding| finding.troubles.len()).sum::<usize>();
-    show(session, &answer, wrong)?;
+    let answer = Answer {
+        repository,
+        status: status(&found),
+        notify: doctor::listeners(&found.config.notify, &world),
+        sources: doctor::look(&sources, &world),
+    };
+    drop(world);
+    drop(observer);
+    let rows = rows(&answer, &found);
+    let wrong = rows.iter().map(|(_, troubles)| troubles.len()).sum();
+    show(session, &answer, &rows, wrong)?;
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
@@ -68,18 +75,29 @@ fn status(found: &Found) -> Vec<Said> {
     failed.map(said).collect()
 }
 
-fn show(session: &mut Session, answer: &Answer, wrong: usize) -> Result<(), Failure> {
+/// What was looked at, and what is wrong with it.
+fn rows<'a>(answer: &'a Answer, found: &Found) -> Vec<(String, &'a [Said])> {
+    let mut rows = vec![("[repository]".to_owned(), answer.repository.as_slice())];
+    if found.config.status.directory.is_some() || found.config.status.metrics.is_some() {
+        rows.push(("[status]".to_owned(), &answer.status));
+    }
+    let listeners = answer.notify.iter();
+    rows.extend(listeners.map(|one| (format!("[notify.{}]", escaped(one.name.as_bytes())), one.troubles.as_slice())));
+    let sources = answer.sources.iter();
+    rows.extend(sources.map(|finding| (escaped(finding.source.as_bytes()), finding.troubles.as_slice())));
+    rows
+}
+
+fn show(session: &mut Session, answer: &Answer, rows: &[(String, &[Said])], wrong: usize) -> Result<(), Failure> {
     if session.out.form() == Form::Json {
         return session.out.json(answer);
     }
-    let mut rows = vec![("[repository]".to_owned(), &answer.repository), ("[status]".to_owned(), &answer.status)];
-    rows.extend(answer.sources.iter().map(|finding| (escaped(finding.source.as_bytes()), &finding.troubles)));
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, troubles) in rows {
         if troubles.is_empty() {
             session.out.line(format!("{name:width$}  well"))?;
         }
-        for Said { what, hint } in troubles {
+        for Said { what, hint } in *troubles {
             session.out.line(format!("{name:width$}  {}", what.replace('\n', "\n    ")))?;
             session.out.line(format!("{:width$}  hint: {hint}", ""))?;
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use larder::chunking::Sizes;
 use larder::crypto::slot::Stretch;
 use larder::format::objects::WeekStart;
+use larder::format::objects::{CONFIGS, SLOTS};
 use larder::ops::retention::Calendar;
 use larder::repo::open::{NewRepository, create};
 use larder::repo::slots::recovery_text;
@@ -150,6 +151,10 @@ fn show(session: &mut Session, answer: &Answer<'_>) -> Result<(), Failure> {
 }
 
 fn not_empty(place: &Path) -> Failure {
+    if CONFIGS.iter().any(|name| place.join(name).is_file()) && place.join(SLOTS).is_dir() {
+        return Failure::new(Exit::Failed, format!("there is a repository already: {}", place.display()))
+            .hint("use it as it is; a new repository needs a new or an empty folder");
+    }
     Failure::new(Exit::Failed, format!("{} is not empty", place.display()))
         .hint("a new repository needs a new or an empty folder")
 }

@@ -24,7 +24,12 @@ pub fn run(session: &mut Session, arguments: &Arguments, source: &str) -> Outcom
     let selected = selected(session, &repo, arguments, &source.name)?;
     let safety = if *no_safety_snapshot { Safety::Skip } else { Safety::Take };
     let refused = |error| Failure::new(Exit::Failed, format!("cannot put it back into {}", source.name)).detail(error);
-    let plan = into::plan(source, &selected.record, safety).map_err(refused)?;
+    let observer = session.observer();
+    let world = found.world(session, observer.as_ref(), None);
+    let plan = into::plan(&repo, source, &selected.record, safety, &world)
+        .map_err(|error| refused(error).hint("nothing was changed"))?;
+    drop(world);
+    drop(observer);
     describe(session, &selected, &source.name, &plan)?;
     if arguments.dry_run {
         return Ok(Exit::Done);

@@ -121,7 +121,7 @@ pub enum Error {
         reason: String,
     },
     /// The server refused.
-    #[error("{place} answered {status}: {said}")]
+    #[error("{place} {}", answered(*.status, .said))]
     Refused {
         /// The address, without its query.
         place: String,
@@ -212,6 +212,11 @@ impl Client {
         };
         Err(Error::Refused { place, status, said })
     }
+}
+
+/// What was answered: a status, and the beginning of what was said with it, if anything was.
+pub fn answered(status: u16, said: &str) -> String {
+    if said.is_empty() { format!("answered {status}") } else { format!("answered {status}: {said}") }
 }
 
 /// A stream that must be as long as was said: a request that waits for the rest would wait forever.

@@ -1,7 +1,11 @@
 //! Looking, before anything is backed up, whether it could be.
 
+use std::path::Path;
+
 use serde::Serialize;
 
+use crate::config::notify::{Notify, Url, Way};
+use crate::config::secret::SecretFrom;
 use crate::config::sources::Source;
 use crate::run::World;
 use crate::run::services::service;
@@ -31,4 +35,64 @@ pub fn look(sources: &[&Source], world: &World<'_>) -> Vec<Finding> {
         troubles.into_iter().map(|trouble| Said { what: trouble.what, hint: trouble.hint }).collect()
     };
     sources.iter().map(|source| Finding { source: source.name.clone(), troubles: said(source) }).collect()
+}
+
+/// What was found about somebody who is to be told.
+#[derive(Debug, Serialize)]
+pub struct Listener {
+    /// The name.
+    pub name: String,
+    /// What is wrong; empty if nothing is.
+    pub troubles: Vec<Said>,
+}
+
+/// Looks whether what is needed to tell everybody can be had. Nobody is spoken to.
+pub fn listeners(all: &[Notify], world: &World<'_>) -> Vec<Listener> {
+    all.iter().map(|notify| Listener { name: notify.name.clone(), troubles: missing(notify, world) }).collect()
+}
+
+fn missing(notify: &Notify, world: &World<'_>) -> Vec<Said> {
+    let said = |what: String, keys: &str| Said { what, hint: format!("see {keys} of [notify.{}]", notify.name) };
+    let fetch = |what: &str, key: &str, from: &SecretFrom| {
+        let keys = format!("`{key}_file`, `{key}_env` or `{key}_command`");
+        from.fetch(world.variables).map_err(|error| said(format!("no {what}: {error}"), &keys))
+    };
+    let (secrets, certificates) = match &notify.way {
+        Way::Http(http) => {
+            let address = match &http.url {
+                Url::Plain(_) => None,
+                Url::Secret(from) => match fetch("address", "url", from) {
+                    // Not shown: it is secret.
+                    Ok(url) if !url.starts_with("http://") && !url.starts_with("https://") => Some(said(
+                        "the address does not begin with http:// or https://".to_owned(),
+                        "`url_file`, `url_env` or `url_command`",
+                    )),
+                    fetched => fetched.err(),
+                },
+            };
+            let secret = http.secret.as_ref().and_then(|from| fetch("secret", "secret", from).err());
+            (address.into_iter().chain(secret).collect(), &http.ca_file)
+        }
+        Way::Email(email) => {
+            let password = email.login.as_ref().and_then(|login| fetch("password", "password", &login.password).err());
+            (password.into_iter().collect::<Vec<Said>>(), &email.ca_file)
+        }
+    };
+    let certificates = certificates.as_deref().and_then(|path| trusted(path).err());
+    secrets.into_iter().chain(certificates.map(|error| said(error, "`ca_file`"))).collect()
+}
+
+/// Whether certificates can be read.
+#[cfg(feature = "services")]
+fn trusted(path: &Path) -> Result<(), String> {
+    use crate::http::{Client, Settings};
+
+    let settings = Settings { certificates: Some(path), ..Settings::default() };
+    Client::with(&settings).map(drop).map_err(|error| error.to_string())
+}
+
+/// Whether the file can be read.
+#[cfg(not(feature = "services"))]
+fn trusted(path: &Path) -> Result<(), String> {
+    std::fs::File::open(path).map(drop).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }

@@ -52,21 +52,38 @@ pub fn safety_series(source: &str) -> String {
     format!("{source}.{SAFETY_TAG}")
 }
 
-/// What would be done, a line each. An error says why this snapshot cannot be put back so.
-pub fn plan(source: &Source, record: &Record, safety: Safety) -> Result<Vec<String>, String> {
+/// What would be done, a line each. An error says why this snapshot cannot be put back so; nothing is changed.
+pub fn plan(
+    repo: &Repository,
+    source: &Source,
+    record: &Record,
+    safety: Safety,
+    world: &World<'_>,
+) -> Result<Vec<String>, String> {
+    let stored = Stored { repo, record, threads: world.threads, observer: world.observer };
+    let kind = service(&source.kind);
+    let foreign = ![source.name.clone(), safety_series(&source.name)].contains(&record.source);
+    let planned = kind.plan(record).and_then(|lines| kind.fits(&stored, world).map(|()| lines));
+    let planned = planned.map_err(|error| match foreign {
+        false => error,
+        true => format!("{error}\nthe snapshot is of {}; of {1} there is {1}@latest", record.source, source.name),
+    })?;
     let mut lines = Vec::new();
+    if foreign {
+        lines.push(format!("it is of another source: {}, not {}", record.source, source.name));
+    }
     if safety == Safety::Take {
         lines.push(format!("what {} holds now is stored first, as {}", source.name, safety_series(&source.name)));
     }
     let hook = |name, words: &Option<Words>| words.as_ref().map(|words| format!("hook {name}: {}", words.0.join(" ")));
     lines.extend(hook("stop", &source.hooks.stop));
-    lines.extend(service(&source.kind).plan(record)?);
+    lines.extend(planned);
     lines.extend(hook("start", &source.hooks.start));
     lines.extend(hook("probe", &source.hooks.probe));
     Ok(lines)
 }
 
-/// Puts a snapshot back.
+/// Puts a snapshot back that there is a plan for.
 pub fn put_back(
     repo: &Repository,
     source: &Source,
@@ -75,8 +92,6 @@ pub fn put_back(
     world: &World<'_>,
 ) -> Result<Outcome, String> {
     let mut outcome = Outcome::default();
-    let stored = Stored { repo, record, threads: world.threads, observer: world.observer };
-    service(&source.kind).fits(&stored, world)?;
     // From here on, so that nothing changes between what is stored and what is replaced.
     let mut held = service(&source.kind).hold(Purpose::PutBack(record), world)?;
     if safety == Safety::Take {
@@ -88,11 +103,14 @@ pub fn put_back(
             }
         };
         outcome.safety = Some(id);
+    }
+    let Err(error) = once(repo, source, record, &mut held, world) else {
+        // Only now: tries that fail must not push out what was there before the first of them.
         if let Err(error) = forget_older(repo, source, world) {
             outcome.warnings.push(format!("older safety snapshots stay: {error}"));
         }
-    }
-    let Err(error) = once(repo, source, record, &mut held, world) else { return Ok(outcome) };
+        return Ok(outcome);
+    };
     outcome.errors.push(error);
     if let Some(id) = outcome.safety {
         let again = select::snapshot(repo, &id.to_string(), Forgotten::Refuse).map_err(|error| with_causes(&error));

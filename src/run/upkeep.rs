@@ -12,6 +12,7 @@ use crate::run::due::is_due;
 use crate::run::memory::Memory;
 use crate::run::report::Upkeep;
 use crate::run::services::with_causes;
+use crate::size::size;
 
 /// Does what is due.
 pub fn run(repo: &Repository, wanted: &Wanted, memory: &mut Memory, world: &World<'_>) -> Vec<Upkeep> {
@@ -48,7 +49,7 @@ fn free(repo: &Repository, prune: &Prune, world: &World<'_>, upkeep: &mut Upkeep
     match prune::run(repo, &options, world.now, world.observer) {
         Ok(report) => {
             let bytes = report.deleted.bytes + report.swept.bytes;
-            upkeep.outcome = format!("freed {bytes} bytes, condemned {} more", report.condemned.bytes);
+            upkeep.outcome = format!("freed {}, condemned {} more", size(bytes), size(report.condemned.bytes));
             upkeep.error = report.repack_failed;
         }
         Err(error) => upkeep.error = Some(with_causes(&error)),
@@ -60,7 +61,7 @@ fn prove(repo: &Repository, check: &Check, part: u64, world: &World<'_>, upkeep:
     let depth = Depth::Data(Part::Slice { n: part, of: check.parts });
     match check::run(repo, depth, world.threads, world.observer) {
         Ok(report) => {
-            upkeep.outcome = format!("part {part} of {}: {} bytes read", check.parts, report.bytes_read);
+            upkeep.outcome = format!("part {part} of {}: {} read", check.parts, size(report.bytes_read));
             upkeep.problems = report.problems_total;
             upkeep.error = report.problems.first().map(|first| {
                 let more = match report.problems_total {

@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub enum Error {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// There is no such file, or it is no file.
-    #[error("there is no file {}", .0.display())]
-    NoFile(PathBuf),
+    #[error("there is no such file")]
+    NoFile,
     /// There is no room for the copy.
     #[error("cannot make a copy: {0}")]
     Staging(String),
@@ -100,7 +100,7 @@ pub fn look(path: &Path) -> Result<(), Error> {
 
 fn reading(path: &Path) -> Result<Connection, Error> {
     if !path.is_file() {
-        return Err(Error::NoFile(path.to_owned()));
+        return Err(Error::NoFile);
     }
     let database =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

@@ -25,7 +25,10 @@ pub fn failures(checks: &[Check], stored: &Stored<'_>, rehearsed: &dyn Rehearsed
             answers(&lines.join("\n"), wanted).map_err(|error| format!("sql {sql:?} {error}"))
         }
         Check::Command { words, limit } => run(words, *limit, rehearsed, room),
-        Check::Json { file, has } => looks_into(file, has, stored).map_err(|error| format!("{file} {error}")),
+        Check::Json { file, has } => {
+            let bytes = stored.bytes(file.as_bytes())?;
+            looks_into(file, bytes, has, stored).map_err(|error| format!("{file} {error}"))
+        }
         Check::Size { file, min, max } => is_so_long(file.as_deref(), *min, *max, stored),
     };
     checks.iter().filter_map(|check| one(check).err()).map(|error| format!("check: {error}")).collect()
@@ -73,8 +76,7 @@ fn is_so_long(file: Option<&str>, min: Option<u64>, max: Option<u64>, stored: &S
     within(bytes as f64, min, max).map_err(|bound| format!("{what} has {bytes} bytes, {bound}"))
 }
 
-fn looks_into(file: &str, has: &[String], stored: &Stored<'_>) -> Result<(), String> {
-    let bytes = stored.bytes(file.as_bytes())?;
+fn looks_into(file: &str, bytes: u64, has: &[String], stored: &Stored<'_>) -> Result<(), String> {
     if bytes > JSON_BYTES_MAX {
         return Err(format!("has {bytes} bytes, too many to look into"));
     }

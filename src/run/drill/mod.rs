@@ -92,13 +92,17 @@ impl Drilled {
             Verdict::Failed => "cannot be relied on:",
             Verdict::Untried => "was not tried:",
         };
+        let checks = match self.checks {
+            1 => "1 check".to_owned(),
+            several => format!("{several} checks"),
+        };
         // All in one line, which is what letters show.
         let warned: String =
             self.warnings.iter().map(|warning| format!("; warning: {}", warning.replace('\n', " "))).collect();
         Upkeep {
             what: "drill",
             duration_seconds: self.duration_seconds,
-            outcome: format!("{about} is proven in {}, {} checks{warned}", self.place, self.checks),
+            outcome: format!("{about} is proven in {}, {checks}{warned}", self.place),
             error: (!self.is_well()).then(|| format!("{about} {failed} {}{warned}", self.errors.join("\n"))),
             problems: 0,
         }

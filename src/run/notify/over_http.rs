@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::config::notify::{Http, Kind, Url};
 use crate::config::secret::SecretFrom;
-use crate::http::{Body, Client, Error, Method, Request, Settings};
+use crate::http::{Body, Client, Error, Method, Request, Settings, answered};
 use crate::run::World;
 use crate::run::notify::{PAUSES, summary};
 use crate::run::report::Report;
@@ -71,7 +71,7 @@ fn without_path(error: &Error, http: &Http) -> String {
     match (&http.url, error) {
         (Url::Plain(_), error) => error.to_string(),
         (Url::Secret(_), Error::Refused { status, said, .. }) => {
-            format!("the other side answered {status}: {said}")
+            format!("the other side {}", answered(*status, said))
         }
         (Url::Secret(_), Error::Silent { reason, .. }) => format!("no answer: {reason}"),
         (Url::Secret(_), Error::Address { reason, .. }) => format!("the address is none: {reason}"),

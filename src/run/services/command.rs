@@ -36,6 +36,10 @@ impl Service for Command {
         Ok(vec![format!("{} is given to {:?} on its standard input", self.file, words.0.join(" "))])
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        stored.bytes(self.file.as_bytes()).map(drop)
+    }
+
     fn put_back(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
         let (program, words) =
             self.restore.as_ref().and_then(|words| words.0.split_first()).ok_or("there is no `restore_command`")?;

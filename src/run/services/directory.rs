@@ -44,6 +44,10 @@ impl Service for Directory {
         Ok(paths.map(|path| format!("{path} becomes as it was stored; {extra}")).collect())
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        self.paths.iter().try_for_each(|path| place(path, stored).map(drop))
+    }
+
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         for path in &self.paths {
             self.put_back_one(path, stored, world)?;

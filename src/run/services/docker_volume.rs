@@ -121,6 +121,10 @@ impl DockerVolume {
     fn wanted(&self, record: &Record) -> Result<Vec<String>, String> {
         let stored: Vec<String> = record.paths.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         match &self.which {
+            // Paths of folders and the like are no names of volumes.
+            Which::Labelled(_) if stored.is_empty() || stored.iter().any(|name| name.contains(['/', ':'])) => {
+                Err("the snapshot is not of volumes; restore it with --to".to_owned())
+            }
             Which::Labelled(_) => Ok(stored),
             Which::Named(names) => match names.iter().find(|name| !stored.contains(name)) {
                 Some(missing) => Err(format!("the snapshot does not hold the volume {missing}; restore it with --to")),

@@ -37,6 +37,10 @@ impl Service for Http {
         Ok(vec![format!("{} is sent to {place} with {}, as {}", self.file, restore.method, restore.content_type)])
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        stored.bytes(self.file.as_bytes()).map(drop)
+    }
+
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let restore = self.restore.as_ref().ok_or("there is no `restore_url`")?;
         let client = self.client(Redirects::Refuse).map_err(|error| error.to_string())?;

@@ -78,7 +78,10 @@ impl Service for Rabbitmq {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        if self.data_directory.is_none() || stored.is_folder(DATA.as_bytes())? {
+        if self.data_directory.is_none() {
+            return stored.bytes(DEFINITIONS.as_bytes()).map(drop);
+        }
+        if stored.is_folder(DATA.as_bytes())? {
             return Ok(());
         }
         Err("the snapshot has definitions only: leave out `data_directory` to import them".to_owned())

@@ -39,8 +39,12 @@ impl Service for Sqlite {
         Ok(vec![format!("the database {path} becomes the stored one, in one step; programs may keep it open")])
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        stored.bytes(&self.own_name()).map(drop)
+    }
+
     fn put_back(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        let name = self.path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+        let name = self.own_name();
         let folder = self.path.parent().ok_or("the path has no folder")?;
         fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let staging = TempDir::new_in(folder).map_err(|error| format!("cannot stage it: {error}"))?;
@@ -59,7 +63,7 @@ impl Service for Sqlite {
     fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
         let blame = |error| blamed(error, stored, room);
         let files = stored.files().map_err(blame)?;
-        let own = self.path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+        let own = self.own_name();
         // Called otherwise, when the path was another then.
         let found = files.iter().find(|(name, _)| *name == own).or(files.first());
         let (name, _) = found.ok_or_else(|| Miss::Failed("the snapshot holds no file".to_owned()))?;
@@ -73,6 +77,13 @@ impl Service for Sqlite {
             Err(error) if error.is_of_the_content() => Err(Miss::Failed(format!("is no database: {error}"))),
             Err(error) => Err(Miss::Untried(format!("cannot look through the database: {error}"))),
         }
+    }
+}
+
+impl Sqlite {
+    /// What the file is called in a snapshot.
+    fn own_name(&self) -> Vec<u8> {
+        self.path.file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default()
     }
 }
 

@@ -31,7 +31,7 @@ fn a_folder_that_holds_something_is_not_made_a_repository() {
     assert_eq!(shell.read("repository/mine"), "mine");
     let shell = Shell::new();
     let before = shell.objects();
-    shell.types("init").sees(1, "", not_empty);
+    shell.types("init").sees(1, "", "error: there is a repository already: repository\n  hint: use it as it is; *");
     assert!(before == shell.objects());
 }
 

@@ -91,8 +91,8 @@ fn what_holds_is_proven_and_shown() {
 #[test]
 fn what_does_not_hold_fails_loudly_and_is_noted() {
     let shell = configured(
-        "[source.files.drill]\nchecks = [{ file = \"nothing\", min_bytes = 1 }, { command = \"echo no >&2; exit 3\" }, \
-         { command = \"sleep 600\", timeout = \"1s\" }, { max_bytes = 7 }]\n\
+        "[source.files.drill]\nchecks = [{ file = \"nothing\", min_bytes = 1 }, { file = \"other\", json_has = [\"a\"] }, \
+         { command = \"echo no >&2; exit 3\" }, { command = \"sleep 600\", timeout = \"1s\" }, { max_bytes = 7 }]\n\
          [source.flows.drill]\nenabled = false\nchecks = [{ file = \"flows.json\", json_has = [\"*.name\", \"*.nodes.0\"] }]\n\
          [source.settings.drill]\nchecks = [{ sql = \"select count(*) from t\", expect = \"3\" }, \
          { sql = \"select x from t\", min = 1 }, { sql = \"select count(*) from t\", min = 3 }]\n",
@@ -101,6 +101,7 @@ fn what_does_not_hold_fails_loudly_and_is_noted() {
     assert_eq!(seen.code, 1, "{}", seen.stderr);
     for said in [
         "files: check: there is no file nothing in the snapshot",
+        "check: there is no file other in the snapshot",
         "check: command: sh failed: exit status: 3\n  no",
         "check: command: sh took longer than 1 seconds",
         "check: the snapshot has 8 bytes, more than 7",

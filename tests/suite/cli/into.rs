@@ -148,7 +148,8 @@ fn a_command_gets_back_what_it_printed() {
     shell.types("restore flows@latest --into flows --yes").sees(
         1,
         "",
-        "error: cannot put it back into flows\n  nothing says how: give the source a `restore_command`",
+        "error: cannot put it back into flows\n  nothing says how: give the source a `restore_command`\n\
+         hint: nothing was changed",
     );
 }
 
@@ -249,9 +250,72 @@ fn only_a_whole_snapshot_goes_back_and_only_into_a_known_source() {
     assert!(seen.code == 2 && seen.stderr.contains("only a whole snapshot"), "{}", seen.stderr);
     let seen = shell.types("restore settings@latest --into setings --yes");
     assert!(seen.code == 2 && seen.stderr.contains("there are: files, flows, settings"), "{}", seen.stderr);
-    // The snapshot of another source.
-    let seen = shell.types("restore files@latest --into settings --yes");
-    assert!(seen.code == 1 && seen.stdout.contains("is what it was before"), "{} {}", seen.stdout, seen.stderr);
+}
+
+fn safeties(shell: &Shell) -> Vec<String> {
+    let rows = shell.types("snapshots --source settings.before-restore --tag before-restore --json").json();
+    rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_snapshot_of_another_source_is_refused_before_anything_is_stored() {
+    let shell = configured();
+    shell.types(&format!("{INTO} --quiet")).sees(0, "", "");
+    let first = safeties(&shell);
+    assert_eq!(first.len(), 1);
+    for _ in 0..4 {
+        shell.types("restore files@latest --into settings --yes").sees(
+            1,
+            "",
+            "error: cannot put it back into settings
+               there is no file app.db in the snapshot
+               the snapshot is of files; of settings there is settings@latest
+             hint: nothing was changed"
+                .replace("             ", "")
+                .as_str(),
+        );
+    }
+    assert_eq!(safeties(&shell), first);
+    assert_eq!(sum(&database(&shell)), 3);
+    for (line, why) in [
+        ("restore settings@latest --into files --yes", "the snapshot is not of */data; restore it with --to"),
+        ("restore settings@latest --into flows --dry-run", "there is no file flows.json in the snapshot"),
+    ] {
+        let target = line.split(' ').nth(3).unwrap();
+        let expected = format!(
+            "error: cannot put it back into {target}\n  {why}\n  the snapshot is of settings; of {target} there is \
+             {target}@latest\nhint: nothing was changed"
+        );
+        shell.types(line).sees(1, "", &expected);
+    }
+}
+
+#[test]
+fn restores_that_fail_push_out_no_older_safety_snapshot() {
+    let shell = configured();
+    shell.types(&format!("{INTO} --quiet")).sees(0, "", "");
+    let first = safeties(&shell).remove(0);
+    let well = shell.read("larder.toml");
+    hook(&shell, "probe = \"exit 1\"");
+    for _ in 0..4 {
+        assert_eq!(shell.types(INTO).code, 1);
+    }
+    assert!(safeties(&shell).contains(&first) && safeties(&shell).len() == 5);
+    shell.write("larder.toml", &well);
+    shell.types(&format!("{INTO} --quiet")).sees(0, "", "");
+    assert_eq!(safeties(&shell).len(), 3);
+}
+
+#[test]
+fn a_source_that_was_renamed_takes_the_snapshots_of_its_old_name() {
+    let shell = configured();
+    let text = shell.read("larder.toml").replace("[source.settings]", "[source.renamed]");
+    shell.write("larder.toml", &text);
+    database(&shell).execute_batch("INSERT INTO t VALUES (40)").unwrap();
+    let seen = shell.types("restore settings@latest --into renamed --yes");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    let line = "\n  it is of another source: settings, not renamed\n";
+    assert!(seen.stdout.contains(line), "{}", seen.stdout);
     assert_eq!(sum(&database(&shell)), 3);
 }
 
@@ -261,7 +325,7 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     let here = shell.folder.path().display().to_string();
     shell.types("doctor").sees(
         0,
-        "[repository]  well\n[status]      well\nfiles         well\nflows         well\nsettings      well\n\
+        "[repository]  well\nfiles         well\nflows         well\nsettings      well\n\
          nothing is wrong",
         "",
     );
@@ -287,6 +351,9 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
             .as_str(),
         "",
     );
+    fs::remove_file(shell.path("app.db")).unwrap();
+    let seen = shell.types("doctor settings").stdout;
+    assert!(seen.contains("/app.db: there is no such file\n"), "{seen}");
     let json = shell.types("doctor files --json").json();
     assert_eq!(json["sources"][0]["troubles"].as_array().unwrap().len(), 1, "{json}");
 }

@@ -157,3 +157,49 @@ fn a_repository_that_cannot_be_opened_is_told_once_and_so_is_its_return() {
     shell.types("run --quiet").sees(0, "", "");
     assert!(told.recv().unwrap().1.contains(": done"));
 }
+
+#[test]
+fn doctor_says_what_is_missing_to_tell_somebody() {
+    let shell = configured("");
+    let here = shell.folder.path().display().to_string();
+    shell.write("words", "tell nobody\n");
+    shell.write("pem", "no certificates\n");
+    let text = shell.read("larder.toml");
+    let mail = "kind = \"email\"\nhost = \"localhost\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\nuser = \"a\"";
+    shell.write(
+        "larder.toml",
+        &format!(
+            "{text}[notify.channel]\nkind = \"slack\"\nurl_file = \"{here}/words\"\n\
+             [notify.hook]\nkind = \"webhook\"\nurl_file = \"{here}/none\"\nsecret_file = \"{here}/nowhere\"\n\
+             ca_file = \"{here}/pem\"\n[notify.letter]\n{mail}\npassword_file = \"{here}/none\"\n\
+             ca_file = \"{here}/none\"\n[notify.well]\nkind = \"ping\"\nurl = \"http://localhost:1/\"\n"
+        ),
+    );
+    let seen = shell.types("doctor");
+    seen.sees(
+        1,
+        "[repository]  well
+         [status] well
+         [notify.channel] the address does not begin with http:// or https://
+         hint: see `url_file`, `url_env` or `url_command` of [notify.channel]
+         [notify.hook] no address: *none*
+         hint: see `url_file`, `url_env` or `url_command` of [notify.hook]
+         [notify.hook] no secret: *nowhere*
+         hint: see `secret_file`, `secret_env` or `secret_command` of [notify.hook]
+         [notify.hook] cannot read the certificates in */pem: *
+         hint: see `ca_file` of [notify.hook]
+         [notify.letter] no password: *none*
+         hint: see `password_file`, `password_env` or `password_command` of [notify.letter]
+         [notify.letter] cannot read the certificates in */none: *
+         hint: see `ca_file` of [notify.letter]
+         [notify.well] well
+         files well
+         6 things to mend",
+        "",
+    );
+    let json = shell.types("doctor --json").json();
+    assert_eq!(
+        (json["notify"][1]["name"].as_str(), json["notify"][3]["troubles"].as_array().unwrap().len()),
+        (Some("hook"), 0)
+    );
+}

@@ -64,19 +64,14 @@ impl Service for Mariadb {
         Ok(lines)
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        stored.bytes(DATABASES.as_bytes())?;
+        self.chosen(stored).map(drop)
+    }
+
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let server = self.server(world).map_err(|trouble| trouble.what)?;
-        let mut databases = stored.names_ending(".sql")?;
-        databases.retain(|name| ![DATABASES, USERS].contains(&format!("{name}.sql").as_str()));
-        if let Some(missing) = self.databases.iter().find(|name| !databases.contains(name)) {
-            return Err(format!("the snapshot holds no dump of the database {missing}"));
-        }
-        if !self.databases.is_empty() {
-            databases.retain(|name| self.databases.contains(name));
-        }
-        if databases.is_empty() {
-            return Err("the snapshot holds no dump of a database".to_owned());
-        }
+        let databases = self.chosen(stored)?;
         let mut making = Vec::new();
         stored.write(DATABASES.as_bytes(), &mut making)?;
         let making = String::from_utf8_lossy(&making);
@@ -111,6 +106,17 @@ impl Service for Mariadb {
 }
 
 impl Mariadb {
+    /// The databases whose dumps are put back.
+    fn chosen(&self, stored: &Stored<'_>) -> Result<Vec<String>, String> {
+        let mut databases = stored.names_ending(".sql")?;
+        databases.retain(|name| ![DATABASES, USERS].contains(&format!("{name}.sql").as_str()));
+        if let Some(missing) = self.databases.iter().find(|name| !databases.contains(name)) {
+            return Err(format!("the snapshot holds no dump of the database {missing}"));
+        }
+        databases.retain(|name| self.databases.is_empty() || self.databases.contains(name));
+        if databases.is_empty() { Err("the snapshot holds no dump of a database".to_owned()) } else { Ok(databases) }
+    }
+
     fn server(&self, world: &World<'_>) -> Result<Server, Trouble> {
         let password = secret(self.password.as_ref(), world)
             .map_err(|error| Trouble::new(error, "see the password keys of the source"))?;

@@ -55,6 +55,10 @@ impl Service for Redis {
         ])
     }
 
+    fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
+        stored.bytes(DUMP.as_bytes()).map(drop)
+    }
+
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let path = self.data_file.as_ref().ok_or("the source has no `data_file`")?;
         let name = DUMP.as_bytes();
