@@ -19,7 +19,11 @@ fn no_repository_is_exit_10() {
     }
     let mut shell = shell;
     shell.unset("LARDER_REPO");
-    shell.types("snapshots").sees(2, "", "error: which repository?\n  hint: give --repo PATH, or set LARDER_REPO, or go *");
+    shell.types("snapshots").sees(
+        2,
+        "",
+        "error: which repository?\n  hint: give --repo PATH, or set LARDER_REPO, or go *",
+    );
 }
 
 #[test]
