@@ -1,7 +1,6 @@
 //! Snapshot records: what a snapshot is, beside its listing. See "Record" in `format-spec/log.md`.
 
 use crate::format::content::{self, ChunkRef};
-use crate::format::log::take_flag;
 use crate::format::wire::{Reader, Writer};
 use crate::format::{Reject, Time};
 use crate::id::{SeriesId, SnapshotId};
@@ -156,8 +155,8 @@ impl Record {
             description: r.text("description length", TEXT_BYTES_MAX)?,
             started: r.time()?,
             ended: r.time()?,
-            complete: take_flag(&mut r, "completeness")?,
-            parent: if take_flag(&mut r, "parent")? { Some(SnapshotId::new(r.array()?)) } else { None },
+            complete: r.flag("completeness")?,
+            parent: if r.flag("parent")? { Some(SnapshotId::new(r.array()?)) } else { None },
             root: take_root(&mut r)?,
             counts: Counts::take(&mut r)?,
             unique: r.array()?,

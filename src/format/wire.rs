@@ -117,6 +117,15 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
+    /// One byte that is 0 or 1.
+    pub fn flag(&mut self, field: &'static str) -> Result<bool, Reject> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(Reject::Unknown { field, value: other.into() }),
+        }
+    }
+
     /// Four bytes, little-endian.
     pub fn u32(&mut self) -> Result<u32, Reject> {
         Ok(u32::from_le_bytes(self.array()?))

@@ -19,9 +19,11 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::fs::{fstat, fsync, mkdirat, openat, statat, syncfs, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::storage::local::errors::{failed, not_opened};
 use crate::storage::local::temporary::Temporary;
-use crate::storage::{Error, ErrorKind, ObjectInfo, ObjectName, Storage};
+use crate::storage::{Error, ObjectInfo, ObjectName, Storage};
 
+mod errors;
 mod temporary;
 
 /// Room for the directory entries of one system call.
@@ -51,7 +53,7 @@ struct Unsynced {
 }
 
 impl Local {
-    /// Makes a storage in a folder that is missing or empty. [`ErrorKind::AlreadyExists`] when it holds anything.
+    /// Makes a storage in a folder that is missing or empty. [`ErrorKind::AlreadyExists`](crate::storage::ErrorKind::AlreadyExists) when it holds anything.
     pub fn create(root: &Path) -> Result<Self, Error> {
         make_durably(root).map_err(|errno| failed("create", &root.display(), errno))?;
         let local = Self::open(root)?;
@@ -385,36 +387,6 @@ fn modified_at(stat: &Stat) -> SystemTime {
     let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
     let whole = if stat.st_mtime < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
     whole.and_then(|whole| whole.checked_add(nanos)).unwrap_or(UNIX_EPOCH)
-}
-
-/// Why an object could not be opened. What is no plain file, or lies in none but a plain folder, is no object.
-fn not_opened(name: &ObjectName, errno: Errno) -> Error {
-    match errno {
-        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::INVAL | Errno::NXIO | Errno::NODEV => {
-            let reason = "there is something in its place that is no plain file".into();
-            Error { kind: ErrorKind::NotFound, call: "read", object: name.to_string(), reason }
-        }
-        errno => failed("read", name, errno),
-    }
-}
-
-fn failed(call: &'static str, object: &dyn std::fmt::Display, errno: Errno) -> Error {
-    let kind = match kind_of(errno) {
-        // Only when reading is it the object that is missing; else it is something the object needs.
-        ErrorKind::NotFound if !matches!(call, "read" | "open") => ErrorKind::Other,
-        kind => kind,
-    };
-    Error { kind, call, object: object.to_string(), reason: errno.to_string() }
-}
-
-fn kind_of(errno: Errno) -> ErrorKind {
-    match errno {
-        Errno::NOENT => ErrorKind::NotFound,
-        Errno::EXIST => ErrorKind::AlreadyExists,
-        Errno::NOSPC | Errno::DQUOT => ErrorKind::NoSpace,
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => ErrorKind::Denied,
-        _ => ErrorKind::Other,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-use super::*;
-
 use std::cell::{Cell, RefCell};
+
+use super::*;
+use crate::storage::ErrorKind;
 
 fn name(text: &str) -> ObjectName {
     ObjectName::new(text).unwrap()

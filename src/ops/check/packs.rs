@@ -15,7 +15,7 @@ use crate::index::PackNumber;
 use crate::ops::check::findings::{Findings, Place};
 use crate::ops::check::structure::Candidate;
 use crate::ops::check::{Depth, Part, Report};
-use crate::ops::walk::Counting;
+use crate::ops::walk::marks::Counting;
 use crate::progress::{Event, Observer, Units};
 use crate::repo::Repository;
 use crate::repo::catalog::{Catalog, Front, other_length, read_header};

@@ -10,7 +10,7 @@ use crate::id::{ChunkId, SnapshotId};
 use crate::index::Location;
 use crate::ops::check::Problem;
 use crate::ops::check::findings::Findings;
-use crate::ops::walk::Counting;
+use crate::ops::walk::marks::Counting;
 use crate::repo::Repository;
 use crate::repo::catalog::ask;
 use crate::repo::listing::{first_path, read_content_page, read_listing_page};

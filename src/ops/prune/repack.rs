@@ -13,7 +13,7 @@ use crate::index::PackNumber;
 use crate::ops::prune::plan::{Facts, Tally};
 use crate::ops::prune::{Error, Report, Session, apply};
 use crate::ops::usage::directory;
-use crate::ops::walk::Counting;
+use crate::ops::walk::marks::Counting;
 use crate::progress::{Event, Observer, Units};
 use crate::repo::catalog::{Catalog, ask};
 use crate::repo::error::Error as RepoError;
