@@ -1,11 +1,12 @@
 //! What a command prints, read as it comes.
 //!
 //! Promise: it is ended, with all that it started, when it says nothing for too long, when nobody reads it to its end,
-//! and when larder is killed. Whether it was all is known only after the last byte, and must be asked.
+//! and when larder is killed. Its standard input, on which nothing ever comes, ends then, too. Whether it was all is known
+//! only after the last byte, and must be asked.
 //! Left out on purpose: what it prints.
 
 use std::io::{self, ErrorKind, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,6 +19,8 @@ use crate::child::{Tail, end, leashed, took_too_long, wait};
 pub struct Printing {
     name: String,
     child: Child,
+    /// For whoever is out of reach of signals, in a container say.
+    _stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     complaints: Option<Tail>,
     /// Taken once it has ended.
@@ -29,11 +32,12 @@ impl Printing {
     /// Starts it. It may be silent for so long.
     pub fn start(mut command: Command, silence: Duration) -> Result<Self, String> {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let leash = Some(leashed(&mut command, None)?);
         let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
-        let (stdout, complaints) = (child.stdout.take(), child.stderr.take().map(Tail::of));
-        Ok(Self { name, child, stdout, complaints, leash, silence })
+        let (_stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let complaints = child.stderr.take().map(Tail::of);
+        Ok(Self { name, child, _stdin, stdout, complaints, leash, silence })
     }
 
     /// To be asked after the last byte: whether it succeeded, or what it complains of.

@@ -41,15 +41,22 @@ mkfifo \"$pipe\" || exit 1
 ///
 /// Both ends are held from the start: nobody waits for a program that never opens the pipe. Of the writing end only the
 /// shell keeps a copy, so that the end of n8n is the end of what comes; of the reading end it keeps none, so that n8n does
-/// not write on when nobody listens any more.
-const EXPORT: &str = "exec 3<>\"$pipe\" 4<\"$pipe\" 5>\"$pipe\" 3>&-
-cat <&4 4<&- 5>&- &
-exec 4<&-
+/// not write on when nobody listens any more. Nor does `cat`: an engine of containers goes on to hold what it writes to
+/// when larder is gone, but ends the standard input.
+const EXPORT: &str = "exec 3<>\"$pipe\" 4<\"$pipe\" 5>\"$pipe\" 3>&- 6<&0
+cat <&4 4<&- 5>&- 6<&- &
+reading=$!
+(read -r nothing <&6; kill $reading $$) >/dev/null 2>&1 4<&- 5>&- &
+watching=$!
+exec 4<&- 6<&-
 \"$1\" \"export:$2\" --all --output=\"$pipe\" >\"$folder/said\" 2>&1 </dev/null 5>&-
 status=$?
 exec 5>&-
-wait $! || exit 1
-if [ $status = 0 ]; then exit 0
+wait $reading
+sent=$?
+kill $watching
+if [ $sent != 0 ]; then exit 1
+elif [ $status = 0 ]; then exit 0
 elif grep -q 'No workflows found\\|No credentials found' \"$folder/said\"; then echo '[]'
 else tail -c 4000 \"$folder/said\" >&2; exit 1
 fi
@@ -171,7 +178,12 @@ impl N8n {
     }
 
     /// An export, which is made when somebody reads it, and must hold so many things.
-    fn pending(&self, (name, kind): (&str, &'static str), things_min: usize, key: Option<Zeroizing<String>>) -> Pending {
+    fn pending(
+        &self,
+        (name, kind): (&str, &'static str),
+        things_min: usize,
+        key: Option<Zeroizing<String>>,
+    ) -> Pending {
         let n8n = self.clone();
         let open = move || {
             let command = with_key(n8n.shell(&format!("{PIPE}{EXPORT}"), &[&n8n.program, kind]), key.as_ref());

@@ -281,7 +281,8 @@ fn held(mut definitions: Definitions) -> Result<Zeroizing<Vec<u8>>, String> {
     let read = definitions.by_ref().take(HELD_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| broken(&definitions.url, &error.to_string()))?;
     if bytes.len() as u64 > HELD_BYTES_MAX {
-        let why = format!("they are longer than {HELD_BYTES_MAX} bytes: leave out `data_directory`, and store that apart");
+        let why =
+            format!("they are longer than {HELD_BYTES_MAX} bytes: leave out `data_directory`, and store that apart");
         return Err(broken(&definitions.url, &why));
     }
     definitions.check().map(|()| bytes)

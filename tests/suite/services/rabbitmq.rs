@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::binary::Larder;
+use crate::support::damage_repo::noise;
+use crate::support::peak::peak_bytes;
 use crate::support::web::{Reply, Web, nobody};
 
 pub const PASSWORD: &str = "guest's 1";
@@ -328,7 +331,7 @@ fn a_node_that_is_away_or_breaks_off_leaves_no_snapshot_and_is_started_again() {
         _ => Reply::json(200, &json!({"queues": [], "exchanges": []})),
     });
     larder.configure(&source(&larder, &web.url("/cut"), ""));
-    assert!(larder.fails("rabbit").contains("no definitions from"));
+    assert!(larder.fails("rabbit").contains("broke off"));
     larder.configure(&source(&larder, &web.url("/other"), ""));
     assert!(larder.fails("rabbit").contains("neither queues nor exchanges"));
 
@@ -355,6 +358,37 @@ fn a_node_that_is_away_or_breaks_off_leaves_no_snapshot_and_is_started_again() {
     let done = larder.configured(&["run"]);
     assert!(done.code == Some(1) && done.err.contains("hook start: sh failed"), "{done:?}");
     assert_eq!(larder.ok(&["cat", "rabbit@latest:data/messages"]).out, "first");
+}
+
+/// Definitions of 32 MiB, and their way back, take no more memory than small ones.
+#[test]
+fn definitions_are_not_held_in_memory() {
+    let larder = Larder::new();
+    // A MiB, and always the same one: what is stored already takes no memory on its way.
+    let part = hex::encode(noise(1, 1 << 19));
+    let definitions = |parts: usize| json!({"queues": vec![part.as_str(); parts], "exchanges": []});
+    let (small, large) = (definitions(1), definitions(32));
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let takes = taken.clone();
+    let web = Web::start(move |asked| match (asked.method.as_str(), asked.path.as_str()) {
+        ("GET", "/small/api/definitions") => Reply::json(200, &small),
+        ("GET", "/large/api/definitions") => Reply::json(200, &large),
+        ("GET", _) => Reply::json(200, &json!({"tags": ["administrator"]})),
+        _ => {
+            takes.lock().unwrap().push(asked.body.len());
+            Reply::new(204, "text/plain", "")
+        }
+    });
+    let file = larder.path("larder.toml").display().to_string();
+    let peaks = ["/small", "/large"].map(|path| {
+        larder.configure(&source(&larder, &web.url(path), ""));
+        let back = ["restore", "rabbit@latest", "--into", "rabbit", "--yes", "--no-safety-snapshot", "--config", &file];
+        [&["run", "--config", &file][..], &back].map(|words| peak_bytes(&mut larder.command(words)))
+    });
+    for (small, large) in peaks[0].into_iter().zip(peaks[1]) {
+        assert!(large < small + (16 << 20), "{small} {large}");
+    }
+    assert!(taken.lock().unwrap()[1] > 32 << 20);
 }
 
 #[test]
