@@ -66,8 +66,8 @@ const IMPORT: &str = "exec 3<&0
 cat <&3 >\"$pipe\" &
 \"$1\" \"import:$2\" --input=\"$pipe\" </dev/null 3<&-
 status=$?
-kill $! 2>/dev/null
-wait $!
+kill -9 $! 2>/dev/null
+wait $! 2>/dev/null
 exit $status
 ";
 /// The key that n8n finds where it runs, or the file that holds it.

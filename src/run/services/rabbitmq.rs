@@ -40,7 +40,7 @@ impl Service for Rabbitmq {
         let said = |error| with_causes(&error);
         let api = self.api(world).map_err(|trouble| trouble.what)?;
         let definitions = match self.data_directory {
-            Some(_) => Pending::held(DEFINITIONS, held(self.definitions(&api)?)?),
+            Some(_) => Pending::held(DEFINITIONS, held(self.definitions(&api)?, HELD_BYTES_MAX)?),
             None => self.pending(api),
         };
         let name = definitions.name.clone();
@@ -113,7 +113,12 @@ impl Service for Rabbitmq {
             }
         }
         stored.stream(DEFINITIONS.as_bytes(), |from, bytes| {
-            api.send(Method::POST, &self.path(), Body::Stream { from, bytes }).map_err(said)
+            api.send(Method::POST, &self.path(), Body::Stream { from, bytes }).map_err(|error| match error {
+                Error::Refused { status: 400 | 413, ref said, .. } if said.contains("body size limit") => {
+                    format!("{error}\nraise management.http.max_body_size of the node above {bytes}, in rabbitmq.conf")
+                }
+                error => said(error),
+            })
         })
     }
 
@@ -275,14 +280,13 @@ impl Stream for Definitions {
     }
 }
 
-/// All of them.
-fn held(mut definitions: Definitions) -> Result<Zeroizing<Vec<u8>>, String> {
+/// All of them, if they are no longer than this.
+fn held(mut definitions: Definitions, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut bytes = Zeroizing::new(Vec::new());
-    let read = definitions.by_ref().take(HELD_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = definitions.by_ref().take(bytes_max + 1).read_to_end(&mut bytes);
     read.map_err(|error| broken(&definitions.url, &error.to_string()))?;
-    if bytes.len() as u64 > HELD_BYTES_MAX {
-        let why =
-            format!("they are longer than {HELD_BYTES_MAX} bytes: leave out `data_directory`, and store that apart");
+    if bytes.len() as u64 > bytes_max {
+        let why = format!("they are longer than {bytes_max} bytes: leave out `data_directory`, and store that apart");
         return Err(broken(&definitions.url, &why));
     }
     definitions.check().map(|()| bytes)

@@ -88,16 +88,16 @@ impl Stage {
     /// What people see in it.
     fn has(&self, kind: &str) -> Vec<Value> {
         let (command, file) = (format!("export:{kind}"), format!("--output={HOME}/exported.json"));
-        let decrypted = if kind == "credentials" { "--decrypted" } else { "--all" };
-        self.engine.ok(&["exec", "flows", "n8n", &command, "--all", decrypted, &file]);
+        self.engine.ok(&["exec", "flows", "n8n", &command, "--all", "--decrypted", &file]);
         seen(&serde_json::from_slice(&fs::read(self.home("exported.json")).unwrap()).unwrap())
     }
 
-    /// What is left of larder's in the container: files and processes.
-    fn left(&self) -> String {
+    /// What is left of larder's in the container: files, as `mktemp` names them, and processes.
+    fn left(&self) -> Vec<String> {
         let files = self.engine.ok(&["exec", "flows", "ls", "/tmp"]);
         let processes = self.engine.ok(&["top", "flows", "-o", "pid,args"]);
-        files + &processes.lines().filter(|line| line.contains("port:")).collect::<String>()
+        let left = files.lines().filter(|line| line.starts_with("tmp."));
+        left.chain(processes.lines().filter(|line| line.contains("port:"))).map(str::to_owned).collect()
     }
 
     fn larder(&self, words: &[&str]) -> Done {
@@ -138,7 +138,7 @@ fn all_comes_back_into_another_container(stage: &Stage) {
         assert_eq!(stage.has(kind), seen(&json!([thing])), "{kind}");
     }
     assert_eq!(stage.engine.state("flows"), "running");
-    assert_eq!(stage.left(), "");
+    assert_eq!(stage.left(), [""; 0]);
     stage.ok(&["run"]);
 
     stage.engine.ok(&["stop", "--time", "1", "flows"]);

@@ -250,6 +250,7 @@ fn definitions_come_back_after_a_backup_while_queues_are_made() {
     let refused = larder.puts_back("rabbit");
     assert!(refused.code == Some(1) && refused.err.contains("leave out `data_directory`"), "{refused:?}");
     one_virtual_host_alone(&node, &larder);
+    more_than_the_node_takes(&node);
     refuses_who_may_not(&node, &larder);
 }
 
@@ -268,6 +269,19 @@ fn one_virtual_host_alone(node: &Node, larder: &Larder) {
     assert_eq!(done.code, Some(0), "{done:?}");
     let again = node.get("definitions/shop%2Feu");
     assert_eq!((&again["queues"], &again["policies"]), (&stored["queues"], &stored["policies"]));
+}
+
+/// A node takes 10 MiB at once, unless it is told otherwise, though it gives as much as it has.
+fn more_than_the_node_takes(node: &Node) {
+    let larder = Larder::new();
+    let definitions = json!({"queues": [], "exchanges": [], "global_parameters": ["x".repeat(16 << 20)]});
+    let web = Web::start(move |_| Reply::json(200, &definitions));
+    larder.configure(&source(&larder, &web.url(""), ""));
+    larder.backs_up();
+    larder.configure(&source(&larder, &node.url(), ""));
+    let refused = larder.puts_back("rabbit");
+    let said = "raise management.http.max_body_size of the node above 167";
+    assert!(refused.code == Some(1) && refused.out.contains(said), "{refused:?}");
 }
 
 /// Users that may not do it are told apart, and leave no snapshot.
