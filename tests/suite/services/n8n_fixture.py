@@ -73,7 +73,7 @@ elif command.startswith("export:"):
         give_up('Either option "--all" or "--id" have to be set!')
     if not things:
         give_up(f"No {'workflows' if kind == 'workflow' else kind} found with specified filters")
-    if "decrypted" in options:
+    if kind == "credentials" and "decrypted" in options:
         things = [{**one, "data": decrypted(one["data"])} for one in things]
     with open(options["output"], "w") as file:
         endless = os.path.exists(os.path.join(folder, "endless"))
