@@ -1,6 +1,7 @@
 //! Child processes: the end of what they say, and an end to those that take too long.
 
 pub mod guard;
+pub mod printing;
 
 use std::io::{self, ErrorKind, PipeWriter, Read, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};

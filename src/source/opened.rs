@@ -1,12 +1,13 @@
 //! Streams of a service as a source, each opened when somebody reads it.
 //!
 //! Promise: what a stream took at its service is given back, whatever came of it; one that cannot be opened, breaks off or
-//! turns out not to be whole fails the whole backup.
+//! turns out not to be whole fails the whole backup. Several are open at a time, unless they are to be read in turn.
 //! Left out on purpose: how a service is asked. Whoever knows it makes the streams.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use zeroize::Zeroizing;
 
@@ -73,6 +74,7 @@ pub struct OpenedSource {
     streams: Vec<Pending>,
     owner: Owner,
     time: Time,
+    in_turn: bool,
 }
 
 impl OpenedSource {
@@ -82,15 +84,23 @@ impl OpenedSource {
         for stream in &streams {
             check_name(&stream.name)?;
         }
-        Ok(Self { streams, owner, time })
+        Ok(Self { streams, owner, time, in_turn: false })
+    }
+
+    /// Each is opened only when the one before has ended, in the order of their names.
+    pub fn in_turn(self) -> Self {
+        Self { in_turn: true, ..self }
     }
 }
 
 impl Source for OpenedSource {
     fn walk(&self, visit: &mut dyn FnMut(Found) -> ControlFlow<()>) -> Result<(), Error> {
+        let mut before = None;
         for stream in &self.streams {
             let entry = stream_entry(&stream.name, &self.owner, self.time);
-            let reader = Box::new(Ready(stream.open.clone()));
+            let (ended, next) = channel();
+            let before = before.replace(next).filter(|_| self.in_turn);
+            let reader = Box::new(Ready { open: stream.open.clone(), before, ended });
             if visit(Found::Entry(Candidate { entry, reader })).is_break() {
                 break;
             }
@@ -103,21 +113,30 @@ impl Source for OpenedSource {
     }
 }
 
-struct Ready(Arc<Open>);
+struct Ready {
+    open: Arc<Open>,
+    /// Ends with the stream before.
+    before: Option<Receiver<()>>,
+    /// Dropped when this one has ended, whatever came of it.
+    ended: Sender<()>,
+}
 
 impl Reader for Ready {
     fn open(self: Box<Self>, _: &mut Entry) -> Result<Box<dyn Content>, Problem> {
-        let (stream, flaw) = match (self.0)() {
+        // Nothing is ever sent. No two wait for each other: what comes first in the listing is read first.
+        let _the_one_before_has_ended = self.before.map(|before| before.recv());
+        let (stream, flaw) = match (self.open)() {
             Ok(stream) => (Some(stream), None),
             Err(error) => (None, Some(error)),
         };
-        Ok(Box::new(Opened { stream, flaw }))
+        Ok(Box::new(Opened { stream, flaw, _ended: self.ended }))
     }
 }
 
 struct Opened {
     stream: Option<Box<dyn Stream>>,
     flaw: Option<String>,
+    _ended: Sender<()>,
 }
 
 impl Content for Opened {
@@ -128,7 +147,7 @@ impl Content for Opened {
 
     fn finish(self: Box<Self>, entry: &mut Entry, bytes_read: u64) -> Verdict {
         set_length(entry, bytes_read);
-        let Self { stream, mut flaw } = *self;
+        let Self { stream, mut flaw, _ended } = *self;
         let mut remark = None;
         if let Some(mut stream) = stream {
             flaw = flaw.or_else(|| stream.check().err());

@@ -69,3 +69,35 @@ fn what_was_taken_is_given_back_whatever_came_of_it() {
     assert_eq!(verdict(Ok(()), there), (Verdict::Remarked("it is still there".to_owned()), 1));
     assert_eq!(verdict(half, there), (Verdict::Failed("not whole\nit is still there".to_owned()), 1));
 }
+
+/// The readers of two streams that are read in turn.
+fn two_in_turn() -> [Box<dyn Reader>; 2] {
+    let streams = ["a", "b"].map(|name| Pending::held(name, Zeroizing::new(b"abc".to_vec())));
+    let source = OpenedSource::new(streams.into(), Owner::default(), Time::default()).unwrap().in_turn();
+    let mut readers = Vec::new();
+    let walked = source.walk(&mut |found| {
+        let Found::Entry(Candidate { reader, .. }) = found else { panic!("a problem") };
+        readers.push(reader);
+        ControlFlow::Continue(())
+    });
+    walked.unwrap();
+    readers.try_into().unwrap_or_else(|_| panic!("two"))
+}
+
+#[test]
+fn streams_in_turn_are_opened_when_the_one_before_has_ended_or_never_begins() {
+    let mut entry = stream_entry(b"a", &Owner::default(), Time::default());
+    let [first, second] = two_in_turn();
+    let content = first.open(&mut entry).unwrap();
+    let (says, opened) = channel();
+    let mut other = entry.clone();
+    let waiting = std::thread::spawn(move || says.send(second.open(&mut other).is_ok()));
+    assert!(opened.recv_timeout(std::time::Duration::from_millis(100)).is_err());
+    content.finish(&mut entry, 3);
+    assert_eq!(opened.recv(), Ok(true));
+    waiting.join().unwrap().unwrap();
+
+    let [first, second] = two_in_turn();
+    drop(first);
+    assert!(second.open(&mut entry).is_ok());
+}

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod meanwhile;
 pub mod on_disk;
 pub mod past;
+pub mod peak;
 pub mod recording;
 pub mod repo;
 pub mod tree;

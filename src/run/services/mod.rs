@@ -8,6 +8,7 @@ mod directory;
 mod docker_volume;
 #[cfg(feature = "services")]
 mod http;
+mod json;
 mod mariadb;
 mod n8n;
 mod postgres;

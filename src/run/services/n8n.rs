@@ -1,48 +1,74 @@
 //! Workflows and credentials of n8n, by its own program, and the key that the credentials are encrypted with.
 
+use std::io::{self, Read};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use crate::child;
+use crate::child::printing::Printing;
 use crate::config::sources::n8n::N8n;
 use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::services::json::{List, Passing};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
-use crate::source::opened::{OpenedSource, Pending};
+use crate::source::opened::{OpenedSource, Pending, Stream};
 
 /// The names of the files, and what n8n's program calls what is in them.
 const CREDENTIALS: (&str, &str) = ("credentials.json", "credentials");
 const WORKFLOWS: (&str, &str) = ("workflows.json", "workflow");
 const KEY: &str = "encryption_key";
 
-/// Longest export. It is held in memory: whether there is anything in it decides about the whole backup.
-const EXPORT_BYTES_MAX: usize = 256 << 20;
-/// How long an export may take. n8n needs ten seconds to start.
-const EXPORT_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// How long n8n may say nothing. It needs ten seconds to start, and reads everything before it exports anything.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Longest file with a key.
 const KEY_BYTES_MAX: usize = 64 << 10;
 /// How long what starts no n8n may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
-/// Makes a folder, which is gone whatever happens.
-const FOLDER: &str = "folder=$(mktemp -d) || exit 1
+/// Makes a folder with a pipe in it, which is gone whatever happens. n8n takes names of files only, but the pipe for one.
+const PIPE: &str = "folder=$(mktemp -d) || exit 1
 trap 'rm -rf \"$folder\"' EXIT
 trap 'exit 1' HUP INT TERM
+pipe=$folder/pipe
+mkfifo \"$pipe\" || exit 1
 ";
-/// Exports one kind of things into a file, and prints that. What the program says counts only when there is no file.
-const EXPORT: &str = "\"$1\" \"export:$2\" --all --output=\"$folder/out.json\" >\"$folder/said\" 2>&1 </dev/null
+/// Exports one kind of things into the pipe, and prints them meanwhile. What the program says counts only when it fails,
+/// as it does when there is nothing.
+///
+/// Both ends are held from the start: nobody waits for a program that never opens the pipe. Of the writing end only the
+/// shell keeps a copy, so that the end of n8n is the end of what comes; of the reading end it keeps none, so that n8n does
+/// not write on when nobody listens any more. Nor does `cat`: an engine of containers goes on to hold what it writes to
+/// when larder is gone, but ends the standard input.
+const EXPORT: &str = "exec 3<>\"$pipe\" 4<\"$pipe\" 5>\"$pipe\" 3>&- 6<&0
+cat <&4 4<&- 5>&- 6<&- &
+reading=$!
+(read -r nothing <&6; kill $reading $$) >/dev/null 2>&1 4<&- 5>&- &
+watching=$!
+exec 4<&- 6<&-
+\"$1\" \"export:$2\" --all --output=\"$pipe\" >\"$folder/said\" 2>&1 </dev/null 5>&-
 status=$?
-if [ $status = 0 ] && [ -s \"$folder/out.json\" ]; then cat \"$folder/out.json\"
+exec 5>&-
+wait $reading
+sent=$?
+kill $watching
+if [ $sent != 0 ]; then exit 1
+elif [ $status = 0 ]; then exit 0
 elif grep -q 'No workflows found\\|No credentials found' \"$folder/said\"; then echo '[]'
-else tail -c 4000 \"$folder/said\" >&2; [ $status != 0 ] || echo 'there is no export' >&2; exit 1
+else tail -c 4000 \"$folder/said\" >&2; exit 1
 fi
 ";
-/// Imports what comes on the standard input.
-const IMPORT: &str = "cat >\"$folder/in.json\" && \"$1\" \"import:$2\" --input=\"$folder/in.json\" </dev/null
+/// Imports what comes on the standard input. Whatever feeds the pipe is ended, if n8n does not open it.
+const IMPORT: &str = "exec 3<&0
+cat <&3 >\"$pipe\" &
+\"$1\" \"import:$2\" --input=\"$pipe\" </dev/null 3<&-
+status=$?
+kill -9 $! 2>/dev/null
+wait $! 2>/dev/null
+exit $status
 ";
 /// The key that n8n finds where it runs, or the file that holds it.
 const ASK_KEY: &str = "if [ -n \"$1\" ]; then cat -- \"$1\"
@@ -55,21 +81,16 @@ fi
 impl Service for N8n {
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
         let key = self.key(world)?;
-        // One after the other: each starts all of n8n.
-        let workflows = self.export(WORKFLOWS.1, world)?;
-        let credentials = self.export(CREDENTIALS.1, world)?;
-        if count(&workflows)? == 0 {
-            return Err("n8n knows no workflows: is it the right one (container, user_folder)?".to_owned());
-        }
-        count(&credentials)?;
+        let given = self.given_key(world)?;
         let streams = vec![
-            Pending::held(CREDENTIALS.0, credentials),
+            self.pending(CREDENTIALS, 0, given.clone()),
             Pending::held(KEY, Zeroizing::new(key.as_bytes().to_vec())),
-            Pending::held(WORKFLOWS.0, workflows),
+            self.pending(WORKFLOWS, 1, given),
         ];
         let forms = [(CREDENTIALS.0, Form::Json), (KEY, Form::Any), (WORKFLOWS.0, Form::Json)];
         let source = OpenedSource::new(streams, world.owner.clone(), (world.now)());
-        let source = source.map_err(|error| with_causes(&error))?;
+        // Each starts all of n8n.
+        let source = source.map_err(|error| with_causes(&error))?.in_turn();
         let forms = forms.map(|(name, form)| (name.into(), form)).into();
         Ok(Prepared { source: Box::new(source), forms, paths: Vec::new() })
     }
@@ -119,14 +140,14 @@ impl Service for N8n {
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         // It may have changed since, and what is imported with another key cannot be used.
         self.fits(stored, world)?;
-        for (file, kind) in [CREDENTIALS, WORKFLOWS] {
-            let mut bytes = Zeroizing::new(Vec::new());
-            stored.write(file.as_bytes(), &mut *bytes)?;
-            if count(&bytes)? == 0 {
-                continue;
+        // All of it is read before anything is imported.
+        let [credentials, workflows] = [CREDENTIALS, WORKFLOWS].map(|(file, _)| things_in(stored, file));
+        let given = self.given_key(world)?;
+        for ((file, kind), things) in [(CREDENTIALS, credentials?), (WORKFLOWS, workflows?)] {
+            if things > 0 {
+                let script = format!("{PIPE}{IMPORT}");
+                stored.feed(file.as_bytes(), with_key(self.shell(&script, &[&self.program, kind]), given.as_ref()))?;
             }
-            let import = self.with_key(self.shell(&format!("{FOLDER}{IMPORT}"), &[&self.program, kind]), world)?;
-            stored.feed(file.as_bytes(), import)?;
         }
         Ok(())
     }
@@ -151,16 +172,25 @@ impl N8n {
     }
 
     /// A program that is started beside n8n must not make up a key of its own; in a container it finds the right one.
-    fn with_key(&self, mut command: Command, world: &World<'_>) -> Result<Command, String> {
-        if let Some(from) = self.encryption_key.as_ref().filter(|_| self.container.is_none()) {
-            command.env("N8N_ENCRYPTION_KEY", fetch("encryption key", from, world)?.as_str());
-        }
-        Ok(command)
+    fn given_key(&self, world: &World<'_>) -> Result<Option<Zeroizing<String>>, String> {
+        let from = self.encryption_key.as_ref().filter(|_| self.container.is_none());
+        from.map(|from| fetch("encryption key", from, world)).transpose()
     }
 
-    fn export(&self, kind: &str, world: &World<'_>) -> Result<Zeroizing<Vec<u8>>, String> {
-        let command = self.with_key(self.shell(&format!("{FOLDER}{EXPORT}"), &[&self.program, kind]), world)?;
-        child::printed(command, EXPORT_BYTES_MAX, EXPORT_LIMIT).map_err(|error| format!("n8n export:{kind}: {error}"))
+    /// An export, which is made when somebody reads it, and must hold so many things.
+    fn pending(
+        &self,
+        (name, kind): (&str, &'static str),
+        things_min: usize,
+        key: Option<Zeroizing<String>>,
+    ) -> Pending {
+        let n8n = self.clone();
+        let open = move || {
+            let command = with_key(n8n.shell(&format!("{PIPE}{EXPORT}"), &[&n8n.program, kind]), key.as_ref());
+            let printing = Printing::start(command, SILENCE_LIMIT).map_err(|error| failed(kind, &error))?;
+            Ok(Box::new(Export { kind, things_min, printing, passing: Passing::new()? }) as Box<dyn Stream>)
+        };
+        Pending { name: name.into(), open: Arc::new(open) }
     }
 
     /// The key that credentials are encrypted with. What the source says and what n8n uses must not differ.
@@ -203,10 +233,53 @@ fn key_in(bytes: &[u8]) -> Result<Zeroizing<String>, String> {
     if key.is_empty() { Err("it is empty".to_owned()) } else { Ok(key) }
 }
 
-/// How many things an export holds.
-fn count(bytes: &[u8]) -> Result<usize, String> {
-    let things: Result<Vec<IgnoredAny>, _> = serde_json::from_slice(bytes);
-    things.map(|things| things.len()).map_err(|error| format!("an export of n8n is no list as JSON: {error}"))
+fn with_key(mut command: Command, key: Option<&Zeroizing<String>>) -> Command {
+    if let Some(key) = key {
+        command.env("N8N_ENCRYPTION_KEY", key.as_str());
+    }
+    command
+}
+
+/// How many things a stored export holds.
+fn things_in(stored: &Stored<'_>, file: &str) -> Result<usize, String> {
+    let mut passing = Passing::<List>::new()?;
+    stored.write(file.as_bytes(), &mut passing)?;
+    passing.seen().map(|things| things.len()).map_err(|error| format!("{file} is no list as JSON: {error}"))
+}
+
+/// What n8n exports, on its way into a snapshot.
+struct Export {
+    kind: &'static str,
+    things_min: usize,
+    printing: Printing,
+    passing: Passing<List>,
+}
+
+impl Read for Export {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.printing.read(buffer)?;
+        self.passing.feed(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl Stream for Export {
+    fn check(&mut self) -> Result<(), String> {
+        self.printing.ended().map_err(|error| failed(self.kind, &error))?;
+        let things = self.passing.seen().map_err(|error| failed(self.kind, &format!("is no list as JSON: {error}")))?;
+        if things.len() >= self.things_min {
+            return Ok(());
+        }
+        Err("n8n knows no workflows: is it the right one (container, user_folder)?".to_owned())
+    }
+
+    fn give_back(self: Box<Self>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn failed(kind: &str, error: &str) -> String {
+    format!("n8n export:{kind}: {error}")
 }
 
 #[cfg(test)]

@@ -9,10 +9,3 @@ fn a_key_is_found_alone_and_in_settings_and_never_said() {
     let wrong = key("{\"encryptionKex\": \"s3cret\"}").unwrap_err();
     assert!(wrong.contains("no encryptionKey") && !wrong.contains("s3cret"), "{wrong}");
 }
-
-#[test]
-fn things_are_counted() {
-    assert_eq!(count(b"[{\"id\": 1}, {}]"), Ok(2));
-    assert_eq!(count(b"[]"), Ok(0));
-    assert!(count(b"[{}").is_err() && count(b"{}").is_err());
-}

@@ -1,9 +1,12 @@
 //! A RabbitMQ node: its definitions, from the management API, and its data folder, read while it is stopped.
 
-use std::io::Cursor;
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use crate::config::sources::rabbitmq::Rabbitmq;
@@ -12,17 +15,20 @@ use crate::http::{Answer, Body, Client, Error, Method, Redirects, Request, Setti
 use crate::ops::restore::Extra;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::services::json::Passing;
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::directory::{DirectorySource, Options};
 use crate::source::joined::{Joined, Part};
-use crate::source::stream::StreamSource;
+use crate::source::opened::{OpenedSource, Pending, Stream};
 
 /// The name of the file with the definitions.
 const DEFINITIONS: &str = "definitions.json";
 /// The name of the folder with the data: before the definitions in listing order.
 const DATA: &str = "data";
-/// Longest definitions: they are held in memory until the node is stopped.
-const DEFINITIONS_BYTES_MAX: u64 = 256 << 20;
+/// Longest definitions where the node is stopped before anything is stored: they are held in memory until then.
+const HELD_BYTES_MAX: u64 = 256 << 20;
+/// Longest answer about a user.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// The tag of users who may export and import definitions.
 const TAG: &str = "administrator";
 /// How often, and how far apart, a node that was just started is asked whether it is well.
@@ -32,16 +38,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl Service for Rabbitmq {
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
         let said = |error| with_causes(&error);
-        let definitions = Cursor::new(self.definitions(world).map_err(|trouble| trouble.what)?);
-        let (name, owner) = (DEFINITIONS.as_bytes(), world.owner.clone());
-        let stream = StreamSource::new(name, owner, (world.now)(), Box::new(definitions)).map_err(said)?;
+        let api = self.api(world).map_err(|trouble| trouble.what)?;
+        let definitions = match self.data_directory {
+            Some(_) => Pending::held(DEFINITIONS, held(self.definitions(&api)?, HELD_BYTES_MAX)?),
+            None => self.pending(api),
+        };
+        let name = definitions.name.clone();
+        let stream = OpenedSource::new(vec![definitions], world.owner.clone(), (world.now)()).map_err(said)?;
         let mut parts = vec![Part { below: b"", source: Box::new(stream) }];
         if let Some(folder) = &self.data_directory {
             let options = Options { skip: world.skip.clone(), ..Options::default() };
             let source = DirectorySource::new(vec![folder.clone()], options).map_err(said)?;
             parts.insert(0, Part { below: DATA.as_bytes(), source: Box::new(source) });
         }
-        let forms = vec![(name.to_vec(), Form::Json)];
+        let forms = vec![(name, Form::Json)];
         Ok(Prepared { source: Box::new(Joined::new(parts)), forms, paths: Vec::new() })
     }
 
@@ -103,7 +113,12 @@ impl Service for Rabbitmq {
             }
         }
         stored.stream(DEFINITIONS.as_bytes(), |from, bytes| {
-            api.send(Method::POST, &self.path(), Body::Stream { from, bytes }).map_err(said)
+            api.send(Method::POST, &self.path(), Body::Stream { from, bytes }).map_err(|error| match error {
+                Error::Refused { status: 400 | 413, ref said, .. } if said.contains("body size limit") => {
+                    format!("{error}\nraise management.http.max_body_size of the node above {bytes}, in rabbitmq.conf")
+                }
+                error => said(error),
+            })
         })
     }
 
@@ -130,26 +145,26 @@ impl Rabbitmq {
         }
     }
 
-    fn api(&self, world: &World<'_>) -> Result<Api<'_>, Trouble> {
+    fn api(&self, world: &World<'_>) -> Result<Api, Trouble> {
         let password = fetch("password", &self.password, world)
             .map_err(|error| Trouble::new(error, "see the password keys of the source"))?;
         let settings =
             Settings { certificates: self.ca_file.as_deref(), redirects: Redirects::Refuse, ..Settings::default() };
         let client = Client::with(&settings).map_err(|error| self.trouble(&error))?;
-        Ok(Api { client, url: &self.url, authorization: basic(&self.user, &password) })
+        Ok(Api { client, url: self.url.clone(), authorization: basic(&self.user, &password) })
+    }
+
+    /// The definitions, which are asked for when somebody reads them.
+    fn pending(&self, api: Api) -> Pending {
+        let source = self.clone();
+        let open = move || source.definitions(&api).map(|definitions| Box::new(definitions) as Box<dyn Stream>);
+        Pending { name: DEFINITIONS.into(), open: Arc::new(open) }
     }
 
     /// The definitions, as the server gives them.
-    fn definitions(&self, world: &World<'_>) -> Result<Vec<u8>, Trouble> {
-        let api = self.api(world)?;
-        let answer = api.get(&self.path()).map_err(|error| self.trouble(&error))?;
-        let broken = |why: String| Trouble::new(format!("no definitions from {}: {why}", self.url), "check `url`");
-        let bytes = answer.bytes(DEFINITIONS_BYTES_MAX).map_err(|error| broken(error.to_string()))?;
-        let parsed: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-        match parsed.get("queues").zip(parsed.get("exchanges")) {
-            Some(_) => Ok(bytes),
-            None => Err(broken("the answer has neither queues nor exchanges".to_owned())),
-        }
+    fn definitions(&self, api: &Api) -> Result<Definitions, String> {
+        let answer = api.get(&self.path()).map_err(|error| self.trouble(&error).what)?;
+        Ok(Definitions { url: self.url.clone(), body: answer.body, passing: Passing::new()? })
     }
 
     /// Looks whether the user may do what it takes, and the virtual host is there.
@@ -157,7 +172,7 @@ impl Rabbitmq {
         let api = self.api(world)?;
         let said = |error: &Error| self.trouble(error);
         let answer = api.get("/api/whoami").map_err(|error| said(&error))?;
-        let bytes = answer.bytes(DEFINITIONS_BYTES_MAX).unwrap_or_default();
+        let bytes = answer.bytes(ANSWER_BYTES_MAX).unwrap_or_default();
         let who: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|_| Trouble::new(format!("{} is no management API of RabbitMQ", self.url), "check `url`"))?;
         if !is_administrator(&who["tags"]) {
@@ -206,13 +221,13 @@ impl Rabbitmq {
 }
 
 /// The management API.
-struct Api<'a> {
+struct Api {
     client: Client,
-    url: &'a str,
+    url: String,
     authorization: Zeroizing<String>,
 }
 
-impl Api<'_> {
+impl Api {
     fn get(&self, path: &str) -> Result<Answer, Error> {
         self.request(Method::GET, path, Body::Empty)
     }
@@ -227,6 +242,58 @@ impl Api<'_> {
         let headers = vec![("authorization", self.authorization.clone()), json];
         self.client.request(&Request { method, url: &url, headers }, body)
     }
+}
+
+/// What of definitions must be there.
+#[derive(Deserialize)]
+struct Outline {
+    queues: Option<IgnoredAny>,
+    exchanges: Option<IgnoredAny>,
+}
+
+/// Definitions on their way.
+struct Definitions {
+    url: String,
+    body: Box<dyn Read + Send>,
+    passing: Passing<Outline>,
+}
+
+impl Read for Definitions {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        self.passing.feed(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl Stream for Definitions {
+    fn check(&mut self) -> Result<(), String> {
+        let seen = self.passing.seen().map_err(|why| broken(&self.url, &why))?;
+        match seen.queues.and(seen.exchanges) {
+            Some(_) => Ok(()),
+            None => Err(broken(&self.url, "the answer has neither queues nor exchanges")),
+        }
+    }
+
+    fn give_back(self: Box<Self>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// All of them, if they are no longer than this.
+fn held(mut definitions: Definitions, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = definitions.by_ref().take(bytes_max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| broken(&definitions.url, &error.to_string()))?;
+    if bytes.len() as u64 > bytes_max {
+        let why = format!("they are longer than {bytes_max} bytes: leave out `data_directory`, and store that apart");
+        return Err(broken(&definitions.url, &why));
+    }
+    definitions.check().map(|()| bytes)
+}
+
+fn broken(url: &str, why: &str) -> String {
+    format!("no definitions from {url}: {why}")
 }
 
 /// Whether there is the tag among these: a list, or, from older versions, a text with commas.

@@ -44,9 +44,9 @@ impl Arasul {
 
     /// A container in which n8n's program is where it is here, with the folder and the key that it has here.
     fn start_n8n(&self) {
-        let (here, home) = (self.n8n.path("").display().to_string(), env!("CARGO_MANIFEST_DIR"));
-        let (folder, sources) = (format!("{here}:{here}"), format!("{home}:{home}:ro"));
-        let mounts = ["--volume", &folder, "--volume", &sources, "--volume", "/usr:/usr:ro"];
+        let (here, programs) = (self.n8n.path("").display().to_string(), self.n8n.programs.display());
+        let (folder, programs) = (format!("{here}:{here}"), format!("{programs}:{programs}:ro"));
+        let mounts = ["--volume", &folder, "--volume", &programs, "--volume", "/usr:/usr:ro"];
         let path = format!("PATH={}:/usr/bin:/bin", here.trim_end_matches('/'));
         let variables = [format!("N8N_ENCRYPTION_KEY={}", self.key()), format!("N8N_USER_FOLDER={here}"), path];
         let variables = variables.iter().flat_map(|variable| ["--env", variable]).collect::<Vec<_>>();

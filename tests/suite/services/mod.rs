@@ -10,6 +10,7 @@ mod entries;
 mod http;
 mod mariadb;
 pub mod n8n;
+mod n8n_container;
 pub mod postgres;
 mod postgres_container;
 mod prometheus;

@@ -1,49 +1,66 @@
 //! A fixture of n8n's program (`n8n_fixture.py`) for every run of the tests, and the real one for the exhaustive runs.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::binary::Larder;
+use crate::support::damage_repo::noise;
+use crate::support::docker::wait_for;
 use crate::support::exhaustive;
+use crate::support::peak::peak_bytes;
 
-/// A path in the folder of the sources.
-fn at_home(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+/// What keeps n8n from asking elsewhere, and from what of it does not run everywhere.
+pub const SETTINGS: &str = "N8N_DIAGNOSTICS_ENABLED=false N8N_VERSION_NOTIFICATIONS_ENABLED=false \
+                            N8N_EXPRESSION_ENGINE=legacy N8N_RUNNERS_ENABLED=false N8N_LISTEN_ADDRESS=127.0.0.1";
+/// What it says when it is up.
+pub const UP: &str = "Editor is now accessible";
+
+/// The fixture of its program.
+pub fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/services/n8n_fixture.py")
+}
+
+/// The folder with the real one, which takes 1.7 GB and minutes to install, and ten seconds for each command.
+pub fn installed() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/n8n");
+    assert!(folder.join("ready").exists(), "n8n is not installed: run LARDER_TEST_ALL=1 scripts/test");
+    folder.canonicalize().unwrap()
 }
 
 /// An n8n with a folder of its own.
 pub struct N8n {
     folder: TempDir,
+    /// The folder with its program.
+    pub programs: PathBuf,
 }
 
 impl N8n {
     /// The fixture, with three workflows and a credential.
     pub fn fixture() -> Self {
-        let fixture = at_home("tests/suite/services/n8n_fixture.py");
-        let n8n = Self::with(&format!("exec python3 '{}' \"$@\"", fixture.display()));
+        let fixture = fixture();
+        let words = format!("exec python3 '{}' \"$@\"", fixture.display());
+        let n8n = Self::with(&words, fixture.parent().unwrap().to_owned());
         n8n.does(&["make"]);
         n8n
     }
 
-    /// The real one, which takes 1.7 GB and minutes to install, and ten seconds for each command. Nothing is in it.
+    /// The real one. Nothing is in it.
     pub fn real() -> Self {
-        let program = at_home("target/n8n/node_modules/.bin/n8n");
-        assert!(program.exists(), "n8n is not installed: run LARDER_TEST_ALL=1 scripts/test");
-        Self::with(&format!("exec '{}' \"$@\"", program.display()))
+        let folder = installed();
+        Self::with(&format!("exec '{}/node_modules/.bin/n8n' \"$@\"", folder.display()), folder)
     }
 
     /// An n8n whose program is this.
-    fn with(words: &str) -> Self {
-        let n8n = Self { folder: tempfile::tempdir().unwrap() };
+    fn with(words: &str, programs: PathBuf) -> Self {
+        let n8n = Self { folder: tempfile::tempdir().unwrap(), programs };
         let search = std::env::var("PATH").unwrap();
-        let settings =
-            "N8N_DIAGNOSTICS_ENABLED=false N8N_VERSION_NOTIFICATIONS_ENABLED=false N8N_EXPRESSION_ENGINE=legacy";
-        let script = format!("#!/bin/sh\nexport PATH='{search}' HOME=/nowhere {settings}\n{words}\n");
+        let script = format!("#!/bin/sh\nexport PATH='{search}' HOME=/nowhere {SETTINGS}\n{words}\n");
         fs::write(n8n.path("n8n"), script).unwrap();
         fs::set_permissions(n8n.path("n8n"), fs::Permissions::from_mode(0o755)).unwrap();
         n8n
@@ -105,7 +122,7 @@ fn workflows_credentials_and_their_key_come_back() {
     assert_eq!(names, ["flow 1", "new", "flow 0", "flow 2"]);
     assert!(n8n.does(&["open"]).contains("token of the shop"));
     assert!(!format!("{done:?}{report}").contains(&key));
-    let left = fs::read_dir("/tmp").unwrap().flatten().filter(|entry| entry.path().join("said").exists()).count();
+    let left = fs::read_dir("/tmp").unwrap().flatten().filter(|entry| entry.path().join("pipe").exists()).count();
     assert_eq!(left, 0, "exports are left behind");
 }
 
@@ -155,7 +172,7 @@ fn an_n8n_that_fails_or_is_empty_leaves_no_snapshot() {
     larder.configure(&n8n.keys(""));
     n8n.write("broken", &json!(1));
     let error = larder.fails("flows");
-    assert!(error.contains("n8n export:workflow: ") && error.contains("SQLITE_CORRUPT"), "{error}");
+    assert!(error.contains("n8n export:credentials: ") && error.contains("SQLITE_CORRUPT"), "{error}");
     fs::remove_file(n8n.path(".n8n/broken")).unwrap();
     // Without credentials there may well be workflows; without workflows it is the wrong n8n.
     n8n.write("credentials.json", &json!([]));
@@ -171,6 +188,27 @@ fn an_n8n_that_fails_or_is_empty_leaves_no_snapshot() {
     larder.configure("[source.flows]\nkind = \"n8n\"\ncontainer = \"c\"\nuser_folder = \"/x\"\n");
     assert!(larder.configured(&["run"]).err.contains("user_folder: is one too many"));
     assert_eq!(larder.snapshots("flows"), 1);
+}
+
+/// An export of 32 MiB, and its way back, take no more memory than a small one.
+#[test]
+fn exports_are_not_held_in_memory() {
+    let (n8n, larder) = (N8n::fixture(), Larder::new());
+    larder.configure(&n8n.keys(""));
+    let file = larder.path("larder.toml").display().to_string();
+    let peaks = || {
+        let back = ["restore", "flows@latest", "--into", "flows", "--yes", "--no-safety-snapshot", "--config", &file];
+        [&["run", "--config", &file][..], &back].map(|words| peak_bytes(&mut larder.command(words)))
+    };
+    let small = peaks();
+    // A MiB, and always the same one: what is stored already takes no memory on its way.
+    let notes = hex::encode(noise(1, 1 << 19));
+    let flows: Vec<Value> = (0..32).map(|id| json!({"id": id.to_string(), "notes": notes})).collect();
+    n8n.write("workflow.json", &json!(flows));
+    for (small, large) in small.into_iter().zip(peaks()) {
+        assert!(large < small + (16 << 20), "{small} {large}");
+    }
+    assert_eq!(n8n.read("workflow.json").as_array().unwrap().len(), 32);
 }
 
 /// Killed between credentials and workflows: what is under way ends by itself, and all of it can be done again.
@@ -200,41 +238,97 @@ fn a_restore_that_is_killed_can_be_done_again() {
     larder.ok(&["check", "--read-data"]);
 }
 
-/// Only with `LARDER_TEST_ALL=1`.
+/// A workflow and a credential, as people make them.
+pub fn things() -> [(&'static str, Value); 2] {
+    let node = json!({"parameters": {}, "id": "a", "name": "Start", "type": "n8n-nodes-base.manualTrigger",
+        "typeVersion": 1, "position": [0, 0]});
+    let flow = json!({"id": "flow1", "name": "orders ä", "nodes": [node], "connections": {}, "active": false,
+        "settings": {}, "versionId": "v1"});
+    let credential = json!({"id": "cred1", "name": "shop", "type": "httpBasicAuth",
+        "data": {"user": "u", "password": "t0ken of the shop"}});
+    [("workflow", flow), ("credentials", credential)]
+}
+
+/// What people see of what was exported: nothing that an import changes.
+pub fn seen(exported: &Value) -> Vec<Value> {
+    let fields = ["id", "name", "nodes", "connections", "settings", "type", "data"];
+    let seen = |thing: &Value| fields.iter().map(|field| (*field, thing[*field].clone())).collect();
+    exported.as_array().unwrap().iter().map(seen).collect()
+}
+
+/// An n8n that runs.
+struct Server(Child);
+
+impl Server {
+    fn start(n8n: &N8n, key: Option<&str>) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let log = fs::File::create(n8n.path("log")).unwrap();
+        let mut command = Command::new(n8n.path("n8n"));
+        command.arg("start").env("N8N_USER_FOLDER", n8n.folder.path()).env("N8N_PORT", port.to_string());
+        command.envs(key.map(|key| ("N8N_ENCRYPTION_KEY", key))).stdin(Stdio::null());
+        let server = Self(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        wait_for("n8n starts", || fs::read_to_string(n8n.path("log")).unwrap().contains(UP));
+        server
+    }
+
+    fn runs(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _may_have_ended = self.0.kill();
+        let _nothing_to_learn = self.0.wait();
+    }
+}
+
+/// Only with `LARDER_TEST_ALL=1`. n8n runs whenever something is backed up or put back.
 #[test]
-fn the_real_n8n_gives_and_takes_what_the_fixture_does() {
+fn the_real_n8n_gives_and_takes_while_it_runs_what_the_fixture_does() {
     if !exhaustive() {
         return;
     }
     let (n8n, larder) = (N8n::real(), Larder::new());
-    let node = json!({"parameters": {}, "id": "a", "name": "Start", "type": "n8n-nodes-base.manualTrigger",
-        "typeVersion": 1, "position": [0, 0]});
-    let flow = json!([{"id": "flow1", "name": "orders ä", "nodes": [node], "connections": {}, "active": false,
-        "settings": {}, "versionId": "v1"}]);
-    let credential = json!([{"id": "cred1", "name": "shop", "type": "httpBasicAuth",
-        "data": {"user": "u", "password": "t0ken of the shop"}}]);
     larder.configure(&n8n.keys(""));
-    fs::write(n8n.path("flow.json"), flow.to_string()).unwrap();
-    fs::write(n8n.path("credential.json"), credential.to_string()).unwrap();
-    n8n.does(&["import:workflow", &format!("--input={}", n8n.path("flow.json").display())]);
-    assert!(larder.troubles("flows").is_empty(), "{}", larder.troubles("flows"));
-    larder.backs_up();
-    assert_eq!(larder.ok(&["cat", "flows@latest:credentials.json"]).json(), json!([]));
-    n8n.does(&["import:credentials", &format!("--input={}", n8n.path("credential.json").display())]);
-    larder.backs_up();
-    let stored = larder.ok(&["cat", "flows@latest:credentials.json"]);
-    assert!(!stored.out.contains("t0ken") && stored.json()[0]["name"] == "shop", "{stored:?}");
-    assert_eq!(larder.ok(&["cat", "flows@latest:workflows.json"]).json()[0]["name"], "orders ä");
-    // Set up anew, with the key that was stored: nothing is there to be stored before.
-    for file in ["database.sqlite", "database.sqlite-wal", "database.sqlite-shm"] {
-        let _may_not_be_there = fs::remove_file(n8n.path(".n8n").join(file));
+    let mut server = Server::start(&n8n, None);
+    let key = n8n.read("config")["encryptionKey"].as_str().unwrap().to_owned();
+    assert_eq!(larder.troubles("flows"), "");
+    assert!(larder.fails("flows").contains("n8n knows no workflows"));
+    let export = |kind: &str| {
+        let file = n8n.path("exported.json");
+        n8n.does(&[&format!("export:{kind}"), "--all", "--decrypted", &format!("--output={}", file.display())][..]);
+        serde_json::from_slice::<Value>(&fs::read(file).unwrap()).unwrap()
+    };
+    for (kind, thing) in things() {
+        fs::write(n8n.path("thing.json"), json!([thing]).to_string()).unwrap();
+        n8n.does(&[&format!("import:{kind}"), &format!("--input={}", n8n.path("thing.json").display())]);
+        if kind == "workflow" {
+            larder.backs_up();
+            assert_eq!(larder.ok(&["cat", "flows@latest:credentials.json"]).json(), json!([]));
+        }
     }
-    let arguments = ["restore", "flows@latest", "--into", "flows", "--yes", "--no-safety-snapshot"];
-    let done = larder.configured(&arguments);
-    assert_eq!(done.code, Some(0), "{done:?}");
-    let decrypted = n8n.path("decrypted.json");
-    n8n.does(&["export:credentials", "--all", "--decrypted", &format!("--output={}", decrypted.display())]);
-    assert!(fs::read_to_string(decrypted).unwrap().contains("t0ken of the shop"));
     larder.backs_up();
-    assert_eq!(larder.ok(&["cat", "flows@latest:workflows.json"]).json()[0]["name"], "orders ä");
+    assert_eq!(larder.ok(&["cat", "flows@latest:encryption_key"]).out, key);
+    assert!(!larder.ok(&["cat", "flows@latest:credentials.json"]).out.contains("t0ken"));
+    assert!(server.runs());
+    drop(server);
+
+    // Set up anew, with a key that it made up: nothing is taken. With the one that was stored, all is.
+    let put_back =
+        || larder.configured(&["restore", "flows@latest", "--into", "flows", "--yes", "--no-safety-snapshot"]);
+    fs::remove_dir_all(n8n.path(".n8n")).unwrap();
+    let server = Server::start(&n8n, None);
+    let refused = put_back();
+    assert!(refused.code == Some(1) && refused.err.contains("another encryption key"), "{refused:?}");
+    drop(server);
+    fs::remove_dir_all(n8n.path(".n8n")).unwrap();
+    let mut server = Server::start(&n8n, Some(&key));
+    let done = put_back();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for (kind, thing) in things() {
+        assert_eq!(seen(&export(kind)), seen(&json!([thing])), "{kind}");
+    }
+    assert!(server.runs());
+    larder.backs_up();
 }

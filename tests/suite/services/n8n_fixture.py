@@ -3,7 +3,7 @@
 
 Not n8n: it knows no nodes and runs nothing. Credentials are "encrypted" so that a wrong key is told.
 """
-import base64, hashlib, json, os, sys, time
+import base64, hashlib, json, os, signal, sys, time
 
 folder = os.path.join(os.environ.get("N8N_USER_FOLDER") or os.environ["HOME"], ".n8n")
 os.makedirs(folder, exist_ok=True)
@@ -44,14 +44,28 @@ if os.path.exists(os.path.join(folder, "broken")):
     give_up("There was an error: SQLITE_CORRUPT: database disk image is malformed")
 
 mark = hashlib.sha256(settings["encryptionKey"].encode()).digest()[:8]
-if command == "make":
+
+
+def encrypted(data):
+    return base64.b64encode(b"Salted__" + mark + json.dumps(data).encode()).decode()
+
+
+def decrypted(data):
+    raw = base64.b64decode(data)
+    if raw[8:16] != mark:
+        give_up("Credentials could not be decrypted. The likely reason is that a different \"encryptionKey\" was used.")
+    return json.loads(raw[16:])
+
+
+if command == "start":
+    print("Editor is now accessible via:", flush=True)
+    signal.pause()
+elif command == "make":
     save("workflow.json", [{"id": str(n), "name": f"flow {n}", "active": True} for n in range(3)])
-    data = base64.b64encode(b"Salted__" + mark + b"token of the shop").decode()
-    save("credentials.json", [{"id": "c", "name": "shop", "data": data}])
+    save("credentials.json", [{"id": "c", "name": "shop", "data": encrypted("token of the shop")}])
 elif command == "open":
     for one in load("credentials.json", []):
-        raw = base64.b64decode(one["data"])
-        print(raw[16:].decode() if raw[8:16] == mark else "cannot be decrypted")
+        print(decrypted(one["data"]))
 elif command.startswith("export:"):
     kind = command.split(":")[1]
     things = load(kind + ".json", [])
@@ -59,7 +73,14 @@ elif command.startswith("export:"):
         give_up('Either option "--all" or "--id" have to be set!')
     if not things:
         give_up(f"No {'workflows' if kind == 'workflow' else kind} found with specified filters")
+    if kind == "credentials" and "decrypted" in options:
+        things = [{**one, "data": decrypted(one["data"])} for one in things]
     with open(options["output"], "w") as file:
+        endless = os.path.exists(os.path.join(folder, "endless"))
+        file.write("[" * endless)
+        while endless:
+            file.write(json.dumps({"id": "x" * 1000000}) + ",")
+            save("going", True)
         json.dump(things, file)
     print(f"Successfully exported {len(things)} things.")
 elif command.startswith("import:"):
@@ -70,6 +91,8 @@ elif command.startswith("import:"):
         time.sleep(0.02)
     things = {one["id"]: one for one in load(kind + ".json", [])}
     for one in new:
+        if isinstance(one.get("data"), dict):
+            one["data"] = encrypted(one["data"])
         things[one["id"]] = {**one, "active": False} if kind == "workflow" else one
     save(kind + ".json", list(things.values()))
     with open(os.path.join(folder, "calls"), "a") as file:

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::binary::Larder;
+use crate::support::damage_repo::noise;
+use crate::support::peak::peak_bytes;
 use crate::support::web::{Reply, Web, nobody};
 
 pub const PASSWORD: &str = "guest's 1";
@@ -247,6 +250,7 @@ fn definitions_come_back_after_a_backup_while_queues_are_made() {
     let refused = larder.puts_back("rabbit");
     assert!(refused.code == Some(1) && refused.err.contains("leave out `data_directory`"), "{refused:?}");
     one_virtual_host_alone(&node, &larder);
+    more_than_the_node_takes(&node);
     refuses_who_may_not(&node, &larder);
 }
 
@@ -265,6 +269,19 @@ fn one_virtual_host_alone(node: &Node, larder: &Larder) {
     assert_eq!(done.code, Some(0), "{done:?}");
     let again = node.get("definitions/shop%2Feu");
     assert_eq!((&again["queues"], &again["policies"]), (&stored["queues"], &stored["policies"]));
+}
+
+/// A node takes 10 MiB at once, unless it is told otherwise, though it gives as much as it has.
+fn more_than_the_node_takes(node: &Node) {
+    let larder = Larder::new();
+    let definitions = json!({"queues": [], "exchanges": [], "global_parameters": ["x".repeat(16 << 20)]});
+    let web = Web::start(move |_| Reply::json(200, &definitions));
+    larder.configure(&source(&larder, &web.url(""), ""));
+    larder.backs_up();
+    larder.configure(&source(&larder, &node.url(), ""));
+    let refused = larder.puts_back("rabbit");
+    let said = "raise management.http.max_body_size of the node above 167";
+    assert!(refused.code == Some(1) && refused.out.contains(said), "{refused:?}");
 }
 
 /// Users that may not do it are told apart, and leave no snapshot.
@@ -328,7 +345,7 @@ fn a_node_that_is_away_or_breaks_off_leaves_no_snapshot_and_is_started_again() {
         _ => Reply::json(200, &json!({"queues": [], "exchanges": []})),
     });
     larder.configure(&source(&larder, &web.url("/cut"), ""));
-    assert!(larder.fails("rabbit").contains("no definitions from"));
+    assert!(larder.fails("rabbit").contains("broke off"));
     larder.configure(&source(&larder, &web.url("/other"), ""));
     assert!(larder.fails("rabbit").contains("neither queues nor exchanges"));
 
@@ -355,6 +372,37 @@ fn a_node_that_is_away_or_breaks_off_leaves_no_snapshot_and_is_started_again() {
     let done = larder.configured(&["run"]);
     assert!(done.code == Some(1) && done.err.contains("hook start: sh failed"), "{done:?}");
     assert_eq!(larder.ok(&["cat", "rabbit@latest:data/messages"]).out, "first");
+}
+
+/// Definitions of 32 MiB, and their way back, take no more memory than small ones.
+#[test]
+fn definitions_are_not_held_in_memory() {
+    let larder = Larder::new();
+    // A MiB, and always the same one: what is stored already takes no memory on its way.
+    let part = hex::encode(noise(1, 1 << 19));
+    let definitions = |parts: usize| json!({"queues": vec![part.as_str(); parts], "exchanges": []});
+    let (small, large) = (definitions(1), definitions(32));
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let takes = taken.clone();
+    let web = Web::start(move |asked| match (asked.method.as_str(), asked.path.as_str()) {
+        ("GET", "/small/api/definitions") => Reply::json(200, &small),
+        ("GET", "/large/api/definitions") => Reply::json(200, &large),
+        ("GET", _) => Reply::json(200, &json!({"tags": ["administrator"]})),
+        _ => {
+            takes.lock().unwrap().push(asked.body.len());
+            Reply::new(204, "text/plain", "")
+        }
+    });
+    let file = larder.path("larder.toml").display().to_string();
+    let peaks = ["/small", "/large"].map(|path| {
+        larder.configure(&source(&larder, &web.url(path), ""));
+        let back = ["restore", "rabbit@latest", "--into", "rabbit", "--yes", "--no-safety-snapshot", "--config", &file];
+        [&["run", "--config", &file][..], &back].map(|words| peak_bytes(&mut larder.command(words)))
+    });
+    for (small, large) in peaks[0].into_iter().zip(peaks[1]) {
+        assert!(large < small + (16 << 20), "{small} {large}");
+    }
+    assert!(taken.lock().unwrap()[1] > 32 << 20);
 }
 
 #[test]

@@ -1,0 +1,21 @@
+use super::*;
+
+fn length(parts: &[&str]) -> Result<usize, String> {
+    let mut passing = Passing::<List>::new().unwrap();
+    parts.iter().for_each(|part| passing.write_all(part.as_bytes()).unwrap());
+    passing.seen().map(|list| list.len())
+}
+
+#[test]
+fn things_are_counted_however_they_come() {
+    assert_eq!(length(&["[{\"id\"", ": 1}, {}]\n"]), Ok(2));
+    assert_eq!(length(&["[", "]"]), Ok(0));
+}
+
+#[test]
+fn what_is_no_list_or_not_whole_or_goes_on_is_told_and_holds_nobody_up() {
+    let long = "x".repeat(1 << 20);
+    for parts in [["[{}", ""], ["{}", ""], ["", ""], ["[]", "[]"], ["<html>", &long]] {
+        assert!(length(&parts).is_err(), "{}", parts[0]);
+    }
+}
