@@ -22,6 +22,18 @@ const SH: &str = "/bin/sh";
 /// Waits for the last words or the end of its input, then becomes the command.
 const SHELL: &str = "trap '' TERM INT HUP; read -r LARDER_STATUS LARDER_SNAPSHOT || LARDER_STATUS=failed; \
     export LARDER_STATUS LARDER_SNAPSHOT; exec \"$@\"";
+/// Asks the group of this shell to end, and makes those to that are left after so many looks, ten in a second. Asked, the
+/// shell itself takes no notice. It counts itself: where it does not, /proc is that of others, and there is only time to
+/// go by. `kill` is the shell's own: the program of that name takes the small numbers of a container for signals.
+const END_GROUP: &str = "kill -s TERM -- -$$; looks=$1; while [ $looks -gt 0 ]; do left=0; \
+    for stat in /proc/[0-9]*/stat; do read -r all 2>/dev/null <$stat || continue; set -- ${all##*) }; \
+    if [ \"$3\" = $$ ] && [ \"$1\" != Z ]; then left=$((left + 1)); fi; done; [ $left = 1 ] && break; \
+    sleep 0.1 2>/dev/null || sleep 1; looks=$((looks - 1)); done; kill -s KILL -- -$$";
+/// The same for one process.
+const END_PROCESS: &str = "kill -s TERM -- $1; looks=$2; while kill -s 0 -- $1 2>/dev/null; do \
+    read -r all 2>/dev/null </proc/$1/stat && case ${all##*) } in Z*) break; esac; \
+    if [ $looks = 0 ]; then kill -s KILL -- $1; break; fi; \
+    sleep 0.1 2>/dev/null || sleep 1; looks=$((looks - 1)); done";
 
 /// A command that is bound to run.
 pub struct Guard {
@@ -39,12 +51,17 @@ impl Guard {
         Self::with(Stdio::null(), program, arguments, variables)
     }
 
-    /// Leads a process group, which is ended when larder is gone. Whoever reads from the other end of the pipe sees no end
-    /// of it before.
-    pub(super) fn of_group(pipe: Option<&PipeWriter>) -> io::Result<Self> {
+    /// Leads a process group, which is asked to end when larder is gone, and made to after a while. Whoever reads from the
+    /// other end of the pipe sees no end of it before.
+    pub(super) fn of_group(pipe: Option<&PipeWriter>, manners: Duration) -> io::Result<Self> {
         let stdout = pipe.map(PipeWriter::try_clone).transpose()?.map_or_else(Stdio::null, Stdio::from);
-        // The shell's own `kill`: the program of that name takes the small numbers of a container for signals.
-        Self::with(stdout, SH, &["-c", "kill -s TERM -- -$$"].map(str::to_owned), &[])
+        Self::with(stdout, SH, &["-c", END_GROUP, "larder-leash", &looks(manners)].map(str::to_owned), &[])
+    }
+
+    /// The same for a process that is in larder's own group.
+    pub(super) fn of_process(process: u32, manners: Duration) -> io::Result<Self> {
+        let words = ["-c", END_PROCESS, "larder-leash", &process.to_string(), &looks(manners)].map(str::to_owned);
+        Self::with(Stdio::null(), SH, &words, &[])
     }
 
     /// The process group that it leads.
@@ -109,6 +126,11 @@ impl Guard {
         drop(self.held.take());
         self.group()
     }
+}
+
+/// How often the shell looks in this time.
+fn looks(manners: Duration) -> String {
+    (manners.as_millis() / 100).to_string()
 }
 
 /// The end of what is in a file, as text.

@@ -75,3 +75,79 @@ fn a_command_that_it_undoes_is_run_and_its_failure_told() {
     let error = guard.run(command, LONG).unwrap_err();
     assert!(error.contains("exit status: 3") && error.contains("not now"), "{error}");
 }
+
+const MANNERS: Duration = Duration::from_millis(500);
+
+/// As long as somebody of it is not a zombie.
+fn lives(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z"))
+}
+
+/// The ids that a script wrote, once there are so many.
+fn pids(path: &std::path::Path, count: usize) -> Vec<String> {
+    loop {
+        let written = fs::read_to_string(path).unwrap_or_default();
+        if written.ends_with('\n') && written.lines().count() == count {
+            return written.lines().map(str::to_owned).collect();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One of a group takes no notice, and one has left something behind that does not.
+#[test]
+fn who_of_a_group_does_not_end_when_asked_is_made_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("pids");
+    let left = "sh -c 'trap \"\" TERM; echo $$ >>\"$0\"; while :; do sleep 1; done' \"$0\" &";
+    for (deaf, count) in [("trap '' TERM;", 1), (left, 2)] {
+        let leash = Guard::of_group(None, MANNERS).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{deaf} echo $$ >>\"$0\"; while :; do sleep 1; done")]).arg(&written);
+        let mut child = command.process_group(leash.group()).spawn().unwrap();
+        let all = pids(&written, count);
+        drop(leash);
+        child.wait().unwrap();
+        assert!(!all.iter().any(|pid| lives(pid)), "{deaf}");
+        fs::remove_file(&written).unwrap();
+    }
+}
+
+/// It has its time, and nobody waits longer than it takes.
+#[test]
+fn who_ends_when_asked_is_not_hurried_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("pids");
+    let script = "trap 'sleep 0.3; echo bye >\"$0.bye\"; exit' TERM; echo $$ >\"$0\"; while :; do sleep 0.05; done";
+    let polite = |group: i32| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(&written).process_group(group).spawn().unwrap()
+    };
+    let ended = |leash: Guard, child: &mut Child| {
+        let begun = std::time::Instant::now();
+        pids(&written, 1);
+        drop(leash);
+        assert!(begun.elapsed() < LONG);
+        child.wait().unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("pids.bye")).unwrap(), "bye\n");
+        fs::remove_file(folder.path().join("pids.bye")).unwrap();
+        fs::remove_file(&written).unwrap();
+    };
+    let leash = Guard::of_group(None, 2 * LONG).unwrap();
+    let mut child = polite(leash.group());
+    ended(leash, &mut child);
+    let mut child = polite(0);
+    ended(Guard::of_process(child.id(), 2 * LONG).unwrap(), &mut child);
+}
+
+#[test]
+fn a_process_that_does_not_end_when_asked_is_made_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("pids");
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' TERM; echo $$ >\"$0\"; while :; do sleep 0.1; done"]).arg(&written);
+    let mut child = command.spawn().unwrap();
+    pids(&written, 1);
+    drop(Guard::of_process(child.id(), MANNERS).unwrap());
+    child.wait().unwrap();
+}

@@ -116,16 +116,14 @@ pub fn run(mut command: Command, limit: Duration) -> Result<(), String> {
 /// A command that is going to be started is, with all that it will start, bound to end when larder is killed, from its
 /// first moment on. `pipe`: whoever reads from it sees no end of it before.
 pub fn leashed(command: &mut Command, pipe: Option<&PipeWriter>) -> Result<Guard, String> {
-    let leash = Guard::of_group(pipe).map_err(|error| format!("cannot start a guard: {error}"))?;
+    let leash = Guard::of_group(pipe, MANNERS).map_err(|error| format!("cannot start a guard: {error}"))?;
     command.process_group(leash.group());
     Ok(leash)
 }
 
 /// Bound to end a process when larder is killed.
 pub fn leash(process: u32) -> io::Result<Guard> {
-    // The shell's own `kill`: the program of that name takes the small numbers of a container for signals.
-    let words = ["-c", "kill -s TERM -- \"$1\"", "larder-leash", &process.to_string()].map(str::to_owned);
-    Guard::new("sh", &words, &[])
+    Guard::of_process(process, MANNERS)
 }
 
 /// What a command prints, which is no longer than so many bytes and takes no longer than the limit. What it complains of is

@@ -97,6 +97,7 @@ impl Found {
             owner: this_user(),
             threads: session::threads(),
             booted: session::booted(),
+            configuration: self.place.canonicalize().unwrap_or_else(|_| self.place.clone()).display().to_string(),
             memory: repo.and_then(|repo| session.cache_of(repo)).map(|cache| cache.join("upkeep.json")),
             skip: own.iter().filter_map(|place| identity(place)).collect(),
             own,

@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use larder::progress::Silent;
-use larder::run::agenda::{self, Lasts, What};
+use larder::run::agenda::{self, Last, Lasts, What};
 use larder::run::due::Clock;
-use larder::run::memory::Memory;
 
 use crate::cli::config::Which;
 use crate::cli::output::{Align, Form, Outcome, Table, escaped, local_moment};
@@ -47,8 +46,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let world = found.world(session, &Silent, repo.as_ref().ok());
     let clock = Clock::of(&world);
     let lasts: Lasts = match &repo {
-        Ok(repo) => agenda::lasts(&jobs, repo, &Memory::read(world.memory.as_deref()), &clock),
-        Err(()) => jobs.iter().map(|job| (job.what.clone(), clock.now)).collect(),
+        Ok(repo) => agenda::lasts(&jobs, repo, &clock, &world),
+        Err(()) => jobs.iter().map(|job| (job.what.clone(), Last { time: clock.now, failures: 0 })).collect(),
     };
     let now = clock.now.timestamp();
     let mut all = Vec::new();

@@ -45,9 +45,8 @@ pub fn begins(session: &Session, found: &Found, failure: &Failure) {
 /// Remembers that somebody was told of a failure, so that they are told of the recovery, too.
 pub fn ends(session: &Session, found: &Found, world: &World<'_>) {
     if mark(session, found).is_some_and(|mark| fs::remove_file(mark).is_ok()) {
-        let mut memory = Memory::read(world.memory.as_deref());
-        memory.status = Some(Status::Failed);
-        memory.write(world.memory.as_deref());
+        let failed = |memory: &mut Memory| memory.own_mut(world).status = Some(Status::Failed);
+        let (_, _nobody_is_told) = Memory::change(world.memory.as_deref(), failed);
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 use larder::ops::tag;
 use larder::run::agenda::{self, What};
 use larder::run::report::{Report, SourceReport, Status};
-use larder::run::{self, Request};
+use larder::run::{self, Request, Why};
 
 use crate::cli::config::Which;
 use crate::cli::outage;
@@ -77,6 +77,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         tags: arguments.tags.clone(),
         description: arguments.description.clone(),
         dry_run: arguments.dry_run,
+        why: if arguments.due { Why::Due } else { Why::Asked },
     };
     let report = run::run(&repo, &found.config, &sources, &request, &world)
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;

@@ -206,6 +206,15 @@ fn prune_and_check_have_schedules_of_their_own_by_the_general_clock() {
     assert_eq!(prune.timetable.zone, config.timetable.as_ref().unwrap().zone);
     assert_eq!(config.sources[0].timetable.as_ref().unwrap().jitter.as_secs(), 300);
     assert_eq!(check.timetable.jitter.as_secs(), 0);
+    let retried = more.replace("jitter = \"5min\"", "retry = \"15min\"");
+    let config = read(&format!("{LEAST}{retried}"), &Variables::default()).unwrap();
+    let retry = |timetable: &Timetable| timetable.retry.map(|retry| retry.as_secs());
+    assert_eq!(config.sources[0].timetable.as_ref().and_then(retry), Some(900));
+    assert_eq!(retry(&config.upkeep.prune.unwrap().timetable), None);
+    let mistakes = said(&format!("{LEAST}[schedule]\ncron = \"@daily\"\nretry = \"59s\"\n"), &[]);
+    assert!(mistakes.contains("schedule.retry: must be a minute at least"), "{mistakes}");
+    let mistakes = said(&format!("{LEAST}[prune]\ncron = \"@daily\"\nretry = \"1h\"\n"), &[]);
+    assert!(mistakes.contains("prune.retry: "), "{mistakes}");
     let mistakes = said(&format!("{LEAST}[prune]\nmax_unused = 101\n[check]\ncron = \"0 4 * * *\"\nparts = 0\n"), &[]);
     for expected in ["prune.cron: is missing", "prune.max_unused: is a share", "check.parts: \"0\""] {
         assert!(mistakes.contains(expected), "{mistakes}");

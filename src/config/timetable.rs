@@ -21,7 +21,12 @@ pub struct Timetable {
     pub missed: Missed,
     /// Whether it is due, too, when the machine was started since.
     pub on_start: OnStart,
+    /// After which pause something that failed is tried again; only at its next moment, if nothing is said.
+    pub retry: Option<Duration>,
 }
+
+/// Shortest pause before something is tried again.
+const RETRY_MIN: Duration = Duration::from_secs(60);
 
 /// What becomes of moments that passed while nothing could run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +49,15 @@ pub enum OnStart {
 impl Timetable {
     /// Reads a table over what holds without it.
     pub fn read(section: Section<'_, '_>, general: Option<&Self>) -> Option<Self> {
-        let timetable = Self::of(&section, general);
+        let retry = section.parsed::<Length>("retry").map(Length::duration);
+        if retry.is_some_and(|retry| retry < RETRY_MIN) {
+            section.mistake("retry", "must be a minute at least");
+        }
+        let mut timetable = Self::of(&section, general);
         section.finish();
+        if let Some(timetable) = &mut timetable {
+            timetable.retry = retry.or(general.and_then(|general| general.retry));
+        }
         timetable
     }
 
@@ -66,6 +78,7 @@ impl Timetable {
             jitter: jitter.or(general.map(|general| general.jitter)).unwrap_or_default(),
             missed: missed.or(general.map(|general| general.missed)).unwrap_or(Missed::Run),
             on_start: on_start.or(general.map(|general| general.on_start)).unwrap_or(OnStart::Wait),
+            retry: None,
         })
     }
 

@@ -55,6 +55,9 @@ pub fn make(setup: &Setup<'_>, zone: Option<&Zone>, mail_to: Option<&str>) -> Re
 /// The five fields, or why they cannot say it.
 fn exact(group: &Group<'_>, zone: Option<&Zone>) -> Result<String, String> {
     let timetable = group.timetable;
+    if let Some(why) = group.is_looked_for() {
+        return Err(why.to_owned());
+    }
     if !timetable.jitter.is_zero() {
         return Err("cron knows no jitter".to_owned());
     }

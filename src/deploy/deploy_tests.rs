@@ -29,6 +29,9 @@ fn what_is_due_at_the_same_moments_has_one_timer() {
     assert_eq!(timers(&format!("{daily}{b}{other}")), ["larder@a.timer", "larder@b.timer"]);
     assert_eq!(timers(&format!("{daily}{b}{other}enabled = false\n")), ["larder@a.timer"]);
     assert_eq!(timers(&format!("{daily}{b}enabled = false\n{other}")), ["larder@a.timer"]);
+    // What is tried again is looked for.
+    let retried = "[source.b.schedule]\nretry = \"1h\"\n";
+    assert_eq!(timers(&format!("{daily}{b}{retried}")), ["larder@a.timer", "larder@look.timer"]);
 }
 
 #[test]

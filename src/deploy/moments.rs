@@ -67,9 +67,12 @@ impl Group<'_> {
         line(&self.members.join(", "))
     }
 
-    /// Why it cannot be started by somebody else, later by a random time.
-    pub fn keeps_its_jitter(&self) -> Option<&'static str> {
+    /// Why it cannot be started by somebody else at its moments, later by a random time.
+    pub fn is_looked_for(&self) -> Option<&'static str> {
         let long = self.timetable.missed == Missed::Skip && self.timetable.jitter > JITTER_MAX;
+        if self.timetable.retry.is_some() {
+            return Some("what failed is tried again before its next moment (retry)");
+        }
         long.then_some("its jitter is so long that larder must know it to tell what was missed")
     }
 }

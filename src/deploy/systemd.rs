@@ -47,7 +47,7 @@ pub fn make(setup: &Setup<'_>, runs: Runs) -> Result<Made, Error> {
             files.push(Ready { name: "larder.service".to_owned(), text: made("") + head + &text });
         }
         Runs::WhenDue => {
-            let (exact, looked): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.keeps_its_jitter().is_none());
+            let (exact, looked): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.is_looked_for().is_none());
             let mut timers: Vec<Ready> = exact.iter().map(|group| timer(group, setup)).collect();
             if !looked.is_empty() {
                 timers.push(looking(&looked));
@@ -171,7 +171,7 @@ fn timer(group: &Group<'_>, setup: &Setup<'_>) -> Ready {
 fn looking(groups: &[&Group<'_>]) -> Ready {
     let mut text = made("");
     for group in groups {
-        let why = group.keeps_its_jitter().unwrap_or_default();
+        let why = group.is_looked_for().unwrap_or_default();
         let _ = writeln!(text, "# {}: looked for every {LOOK_MINUTES} minutes, since {why}.", group.said());
     }
     text.push_str("[Unit]\nDescription=larder: what is due\n\n[Timer]\n");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Config, Timetable};
 use crate::format::Time;
@@ -53,12 +53,22 @@ pub fn jobs(config: &Config) -> Vec<Job<'_>> {
     all.filter(|job| job.timetable.enabled).collect()
 }
 
-/// When things were done last.
-pub type Lasts = BTreeMap<What, Time>;
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Last {
+    /// When it was done last.
+    pub time: Time,
+    /// How often it failed in a row.
+    pub failures: u32,
+}
 
-/// When each was done last, if ever: by the snapshots, and by what runs of this machine remember, which is where those
+/// How things stand that were done before.
+pub type Lasts = BTreeMap<What, Last>;
+
+/// How each stands that was done before: by the snapshots, and by what runs of this machine remember, which is where those
 /// are that left none.
-pub fn lasts(jobs: &[Job<'_>], repo: &Repository, memory: &Memory, clock: &Clock<'_>) -> Lasts {
+pub fn lasts(jobs: &[Job<'_>], repo: &Repository, clock: &Clock<'_>, world: &World<'_>) -> Lasts {
+    let memory = Memory::read(world.memory.as_deref());
     let remembered = |seconds: Option<i64>| seconds.map(|seconds| Time { seconds, nanos: 0 });
     let mut lasts = Lasts::new();
     for job in jobs {
@@ -69,11 +79,12 @@ pub fn lasts(jobs: &[Job<'_>], repo: &Repository, memory: &Memory, clock: &Clock
                 (stored, remembered(memory.attempts.get(name).copied()))
             }
             What::Upkeep("prune") => (None, remembered(memory.pruned)),
-            What::Upkeep("drill") => (None, remembered(memory.drilled)),
+            What::Upkeep("drill") => (None, remembered(memory.own(world).drilled)),
             What::Upkeep(_) => (None, remembered(memory.checked)),
         };
-        if let Some(last) = latest([stored, remembered], clock) {
-            lasts.insert(job.what.clone(), last);
+        let failures = memory.failures.get(job.what.name()).copied().unwrap_or(0);
+        if let Some(time) = latest([stored, remembered], clock) {
+            lasts.insert(job.what.clone(), Last { time, failures });
         }
     }
     lasts
@@ -88,7 +99,7 @@ pub fn latest(times: impl IntoIterator<Item = Option<Time>>, clock: &Clock<'_>) 
 pub fn due(config: &Config, repo: &Repository, world: &World<'_>) -> Vec<What> {
     let clock = Clock { now: (world.now)(), booted: world.booted, host: &world.host };
     let jobs = jobs(config);
-    let lasts = lasts(&jobs, repo, &Memory::read(world.memory.as_deref()), &clock);
+    let lasts = lasts(&jobs, repo, &clock, world);
     let is_due = |job: &Job<'_>| {
         next(job, lasts.get(&job.what).copied(), &clock).is_some_and(|moment| moment <= clock.now.timestamp())
     };
@@ -96,12 +107,21 @@ pub fn due(config: &Config, repo: &Repository, world: &World<'_>) -> Vec<What> {
 }
 
 /// When a job is due next; a moment that has passed if it is due.
-pub fn next(job: &Job<'_>, last: Option<Time>, clock: &Clock<'_>) -> Option<Timestamp> {
-    due::next(job.timetable, last, job.what.name(), clock)
+pub fn next(job: &Job<'_>, last: Option<Last>, clock: &Clock<'_>) -> Option<Timestamp> {
+    let moment = due::next(job.timetable, last.map(|last| last.time), job.what.name(), clock);
+    let again = last.and_then(|last| again(job.timetable, last));
+    moment.into_iter().chain(again).min()
+}
+
+/// When what failed is tried again before its next moment: after a pause that is four times as long each time.
+fn again(timetable: &Timetable, last: Last) -> Option<Timestamp> {
+    let pause = SignedDuration::try_from(timetable.retry?).ok()?;
+    let times = 4_i32.checked_pow(last.failures.checked_sub(1)?)?;
+    last.time.timestamp().checked_add(pause.checked_mul(times)?).ok()
 }
 
 /// The next moments of a job, so many at most. One that has passed is the first, if it is due.
-pub fn coming(job: &Job<'_>, last: Option<Time>, clock: &Clock<'_>, count: usize) -> Vec<Timestamp> {
+pub fn coming(job: &Job<'_>, last: Option<Last>, clock: &Clock<'_>, count: usize) -> Vec<Timestamp> {
     let now = clock.now.timestamp();
     let after = |moment: &Timestamp| due::following(job.timetable, (*moment).max(now), job.what.name(), clock.host);
     std::iter::successors(next(job, last, clock), after).take(count).collect()

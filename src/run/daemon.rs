@@ -8,6 +8,7 @@
 //! Left out on purpose: the clock, waiting, signals, locks and how a repository is opened: that is the `Place`. The binary
 //! has one that waits, tests have one whose `wait` moves a clock: thirty days pass in the time that their runs take.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ use crate::config::Config;
 use crate::config::sources::Source;
 use crate::format::Time;
 use crate::repo::Repository;
-use crate::run::agenda::{self, Job, Lasts, What, jobs};
+use crate::run::agenda::{self, Job, Last, Lasts, What, jobs};
 use crate::run::due::{Clock, STEP_SECONDS_MAX};
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status};
-use crate::run::{self, Request, World, notify, status};
+use crate::run::{self, Request, Why, World, notify, status};
 
 /// Pauses before a repository that cannot be opened is tried again; the last one from then on.
 const PAUSES: [Duration; 5] = [minutes(1), minutes(2), minutes(4), minutes(8), minutes(15)];
@@ -126,7 +127,7 @@ pub fn run(place: &dyn Place, config: Config) {
         place,
         config: Rc::new(config),
         host: place.host(),
-        done: Lasts::new(),
+        done: BTreeMap::new(),
         lasts: None,
         started: now,
         seen: now,
@@ -154,7 +155,7 @@ struct Daemon<'p> {
     config: Rc<Config>,
     host: String,
     /// What this daemon did, and when last.
-    done: Lasts,
+    done: BTreeMap<What, Time>,
     /// When everything was done last, as far as is known; nothing before the repository was looked at.
     lasts: Option<Lasts>,
     started: Time,
@@ -186,8 +187,8 @@ impl Daemon<'_> {
             self.started = self.started.min(now);
             self.again = None;
             if let Some(lasts) = &mut self.lasts {
-                lasts.values_mut().for_each(|last| *last = now.min(*last));
-                self.done.clone_from(lasts);
+                lasts.values_mut().for_each(|last| last.time = now.min(last.time));
+                self.done = lasts.iter().map(|(what, last)| (what.clone(), last.time)).collect();
             }
         }
         if self.set_back.is_some_and(|(before, _)| before.seconds.saturating_add(STEP_SECONDS_MAX) < now.seconds) {
@@ -269,7 +270,8 @@ impl Daemon<'_> {
         self.done.extend(due.iter().map(|what| (what.clone(), self.seen)));
         let is_due = |source: &&Source| due.contains(&What::Source(source.name.clone()));
         let sources: Vec<&Source> = config.sources.iter().filter(is_due).collect();
-        let ran = run::run(repo, config, &sources, &Request::default(), world);
+        let request = Request { why: Why::Due, ..Request::default() };
+        let ran = run::run(repo, config, &sources, &request, world);
         let report = ran.unwrap_or_else(|error| Report::without_a_run((world.now)(), error.to_string()));
         self.place.hear(Event::Ran(&report));
         self.look_at_the_clock();
@@ -280,19 +282,15 @@ impl Daemon<'_> {
     fn learn(&mut self, repo: &Repository, config: &Config, world: &World<'_>) {
         let clock = self.clock();
         let jobs = jobs(config);
-        let mut lasts = agenda::lasts(&jobs, repo, &Memory::read(world.memory.as_deref()), &clock);
-        match self.set_back {
+        let mut lasts = agenda::lasts(&jobs, repo, &clock, world);
+        if let Some((_, to)) = self.set_back {
             // Of what is later than the clock was then, nobody can tell by which clock it was.
-            Some((_, to)) => {
-                lasts.values_mut().for_each(|last| *last = to.min(*last));
-                lasts.extend(self.done.iter().map(|(what, time)| (what.clone(), *time)));
-            }
-            None => {
-                for (what, time) in &self.done {
-                    let known = lasts.get(what).copied();
-                    lasts.extend(agenda::latest([known, Some(*time)], &clock).map(|latest| (what.clone(), latest)));
-                }
-            }
+            lasts.values_mut().for_each(|last| last.time = to.min(last.time));
+        }
+        for (what, time) in &self.done {
+            let last = lasts.entry(what.clone()).or_insert(Last { time: *time, failures: 0 });
+            let known = Some(last.time).filter(|_| self.set_back.is_none());
+            last.time = agenda::latest([known, Some(*time)], &clock).unwrap_or(*time);
         }
         self.lasts = Some(lasts);
     }
@@ -336,7 +334,6 @@ fn later(now: Time, pause: Duration) -> Option<Timestamp> {
 
 /// Somebody was told of a failure, so that they have to be told of the recovery, too.
 fn remember_failure(world: &World<'_>) {
-    let mut memory = Memory::read(world.memory.as_deref());
-    memory.status = Some(Status::Failed);
-    memory.write(world.memory.as_deref());
+    let failed = |memory: &mut Memory| memory.own_mut(world).status = Some(Status::Failed);
+    let (_, _nobody_is_told) = Memory::change(world.memory.as_deref(), failed);
 }

@@ -24,6 +24,7 @@ fn daily() -> Timetable {
         jitter: Duration::ZERO,
         missed: Missed::Run,
         on_start: OnStart::Wait,
+        retry: None,
     }
 }
 
@@ -38,6 +39,7 @@ fn asked(timetable: &Timetable, last: Option<i64>, now: i64, booted: Option<i64>
         threads: 1,
         booted: booted.map(at),
         memory: None,
+        configuration: String::new(),
         own: Vec::<PathBuf>::new(),
         skip: Vec::new(),
         observer: &Silent,

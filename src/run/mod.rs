@@ -5,6 +5,7 @@
 //! Left out on purpose: when to run (`schedule`), and who is told.
 
 pub mod agenda;
+pub mod alone;
 pub mod daemon;
 pub mod doctor;
 pub mod drill;
@@ -19,6 +20,7 @@ pub mod services;
 pub mod status;
 pub mod upkeep;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::Config;
@@ -35,6 +37,7 @@ use crate::ops::note;
 use crate::ops::verify::verify;
 use crate::progress::Observer;
 use crate::repo::Repository;
+use crate::run::alone::Alone;
 use crate::run::hooks::{Around, Facts, Stopped};
 use crate::run::memory::Memory;
 use crate::run::report::{Report, SourceReport, Status};
@@ -49,6 +52,18 @@ pub struct Request {
     pub description: String,
     /// Whether nothing is to be stored.
     pub dry_run: bool,
+    /// Why these sources.
+    pub why: Why,
+}
+
+/// Why sources are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody wants them.
+    #[default]
+    Asked,
+    /// They are due: one that another run took while this one waited for that is not taken again.
+    Due,
 }
 
 /// What a run needs of the world.
@@ -67,6 +82,8 @@ pub struct World<'w> {
     pub booted: Option<Time>,
     /// A file that remembers when the repository was looked after last; `None` where nothing can be remembered.
     pub memory: Option<PathBuf>,
+    /// What the configuration is called where things are remembered of it.
+    pub configuration: String,
     /// Folders of larder's own, repository and cache, by their real paths: never written to by a restore.
     pub own: Vec<PathBuf>,
     /// Their device and inode numbers, by which a backup knows what to leave out.
@@ -120,23 +137,28 @@ pub fn run(
         told: Vec::new(),
         unwritten: Vec::new(),
     };
-    let mut memory = Memory::read(world.memory.as_deref());
-    memory.attempts.extend(sources.iter().map(|source| (source.name.clone(), started.seconds)));
+    let mut attempts: BTreeMap<String, i64> =
+        sources.iter().map(|source| (source.name.clone(), started.seconds)).collect();
     let (around, ready) = begin(&config.hooks, request, &facts(None));
-    let mut take = |source: &&Source| {
-        memory.attempts.insert(source.name.clone(), (world.now)().seconds);
-        run_one(repo, source, request, world, &id)
+    let known: Vec<Option<SnapshotId>> = sources.iter().map(|source| newest(repo, source, world)).collect();
+    let take = |(source, known): (&&Source, &Option<SnapshotId>)| {
+        let taken = run_alone(repo, source, request, world, &id, *known);
+        match &taken {
+            Some((at, _)) => attempts.insert(source.name.clone(), at.seconds),
+            None => attempts.remove(&source.name),
+        };
+        taken.map(|(_, report)| report)
     };
     match ready {
-        Ok(()) => report.sources = sources.iter().map(&mut take).collect(),
+        Ok(()) => report.sources = sources.iter().zip(&known).filter_map(take).collect(),
         Err(error) => report.errors.push(format!("{error}\nnothing was run")),
     }
     if report.errors.is_empty() && !request.dry_run {
         if let Err(error) = note_verified(repo, &report, world) {
             report.errors.push(error);
         }
-        report.upkeep = upkeep::run(repo, &config.upkeep, &mut memory, world);
-        report.upkeep.extend(drill::if_due(repo, config, &mut memory, world));
+        report.upkeep = upkeep::run(repo, &config.upkeep, world);
+        report.upkeep.extend(drill::if_due(repo, config, world));
     }
     let worst = report.sources.iter().map(|source| source.status).max().unwrap_or(Status::Done);
     let unkempt = report.upkeep.iter().any(|upkeep| upkeep.error.is_some());
@@ -147,18 +169,31 @@ pub fn run(
     if !report.errors.is_empty() {
         report.status = Status::Failed;
     }
-    let ended = (world.now)();
-    report.end(started, ended);
+    report.end(started, (world.now)());
     if !request.dry_run {
-        let before = memory.status;
-        memory.learn(&report, config, ended);
-        // Nothing is well again as long as something else is not.
-        let before = before.filter(|_| memory.failing.is_empty());
-        report.told = notify::tell(&config.notify, &report, before, world);
-        memory.write(world.memory.as_deref());
-        report.unwritten = status::write(repo, config, &report, &memory, world);
+        conclude(repo, config, &mut report, &attempts, world);
     }
     Ok(report)
+}
+
+/// Tells who is to be told, remembers, and writes files.
+fn conclude(
+    repo: &Repository,
+    config: &Config,
+    report: &mut Report,
+    attempts: &BTreeMap<String, i64>,
+    world: &World<'_>,
+) {
+    let mut memory = Memory::read(world.memory.as_deref());
+    let before = memory.own(world).status;
+    memory.learn(report, attempts, config, world);
+    // Nothing is well again as long as something else is not.
+    let before = before.filter(|_| memory.own(world).failing.is_empty());
+    report.told = notify::tell(&config.notify, report, before, world);
+    // Last: a run that was killed while it told is told of again. Others may have learned something meanwhile.
+    let learn = |memory: &mut Memory| memory.learn(report, attempts, config, world);
+    let (memory, _done_once_more) = Memory::change(world.memory.as_deref(), learn);
+    report.unwritten = status::write(repo, config, report, &memory, world);
 }
 
 /// Notes in the log what was read back and is well formed: one entry for all.
@@ -176,6 +211,29 @@ fn begin<'h>(hooks: &'h Hooks, request: &Request, facts: &Facts<'_>) -> (Option<
     }
     let (around, ready) = Around::begin(hooks, facts);
     (Some(around), ready)
+}
+
+/// The newest snapshot of a source, as far as is known now.
+fn newest(repo: &Repository, source: &Source, world: &World<'_>) -> Option<SnapshotId> {
+    repo.state().newest_of(repo.keys().series_id(&source.name, &world.host)).map(|snapshot| snapshot.id)
+}
+
+/// Takes a source as soon as no other run is at it, and says when. `known`: its newest snapshot when it was found due.
+fn run_alone(
+    repo: &Repository,
+    source: &Source,
+    request: &Request,
+    world: &World<'_>,
+    run: &str,
+    known: Option<SnapshotId>,
+) -> Option<(Time, SourceReport)> {
+    let place = world.memory.as_deref().filter(|_| !request.dry_run);
+    let _alone = Alone::at(place, &format!("source {}", source.name));
+    // An error is one of the backup, too, which says it.
+    if request.why == Why::Due && repo.refresh().is_ok() && newest(repo, source, world) != known {
+        return None;
+    }
+    Some(((world.now)(), run_one(repo, source, request, world, run)))
 }
 
 fn run_one(repo: &Repository, source: &Source, request: &Request, world: &World<'_>, run: &str) -> SourceReport {

@@ -1,13 +1,20 @@
 //! What a run does for the repository: prune, and a check of one part after the other.
 //!
-//! Promise: nothing here keeps a backup from being made; what fails is said.
+//! Promise: nothing here keeps a backup from being made; what fails is said. What another run of this machine is at is
+//! left to that. Where nobody could remember that it was done, it is not done, and that is said: it would be done again
+//! by each run.
 
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use crate::config::Timetable;
 use crate::config::upkeep::{Check, Prune, Upkeep as Wanted};
 use crate::format::Time;
 use crate::ops::check::{self, Depth, Part};
 use crate::ops::prune::{self, Options};
 use crate::repo::Repository;
 use crate::run::World;
+use crate::run::alone::Alone;
 use crate::run::due::is_due;
 use crate::run::memory::Memory;
 use crate::run::report::Upkeep;
@@ -15,23 +22,81 @@ use crate::run::services::with_causes;
 use crate::size::size;
 
 /// Does what is due.
-pub fn run(repo: &Repository, wanted: &Wanted, memory: &mut Memory, world: &World<'_>) -> Vec<Upkeep> {
-    let at = |seconds: Option<i64>| seconds.map(|seconds| Time { seconds, nanos: 0 });
+pub fn run(repo: &Repository, wanted: &Wanted, world: &World<'_>) -> Vec<Upkeep> {
     let mut done = Vec::new();
-    if let Some(prune) =
-        wanted.prune.as_ref().filter(|prune| is_due(&prune.timetable, at(memory.pruned), "prune", world))
-    {
-        memory.pruned = Some((world.now)().seconds);
-        done.push(timed(world, |upkeep| free(repo, prune, world, upkeep)));
+    if let Some(prune) = &wanted.prune {
+        let duty = Duty { what: "prune", alone: "prune", timetable: &prune.timetable, last: |memory, _| memory.pruned };
+        done.extend(duty.once(world, |_, began| {
+            let upkeep = timed(world, |upkeep| free(repo, prune, world, upkeep));
+            (vec![upkeep], move |memory: &mut Memory| memory.pruned = Some(began))
+        }));
     }
-    if let Some(check) =
-        wanted.check.as_ref().filter(|check| is_due(&check.timetable, at(memory.checked), "check", world))
-    {
-        memory.checked = Some((world.now)().seconds);
-        memory.part = memory.part % check.parts + 1;
-        done.push(timed(world, |upkeep| prove(repo, check, memory.part, world, upkeep)));
+    if let Some(check) = &wanted.check {
+        let duty =
+            Duty { what: "check", alone: "check", timetable: &check.timetable, last: |memory, _| memory.checked };
+        done.extend(duty.once(world, |memory, began| {
+            let part = memory.part % check.parts + 1;
+            let upkeep = timed(world, |upkeep| prove(repo, check, part, world, upkeep));
+            let remember = move |memory: &mut Memory| (memory.checked, memory.part) = (Some(began), part);
+            (vec![upkeep], remember)
+        }));
     }
     done
+}
+
+/// Something that is done for the repository when it is due.
+pub struct Duty<'d> {
+    /// Its name.
+    pub what: &'static str,
+    /// When.
+    pub timetable: &'d Timetable,
+    /// What is done by one run at a time, and left to that.
+    pub alone: &'d str,
+    /// When it was done last, as far as is remembered.
+    pub last: fn(&Memory, &World<'_>) -> Option<i64>,
+}
+
+impl Duty<'_> {
+    /// Does it if it is due, nobody else is at it, and it can be remembered. `work` gets what is remembered and the time,
+    /// and says what is to be remembered.
+    pub fn once<L: FnOnce(&mut Memory)>(
+        &self,
+        world: &World<'_>,
+        work: impl FnOnce(&Memory, i64) -> (Vec<Upkeep>, L),
+    ) -> Vec<Upkeep> {
+        let place = world.memory.as_deref();
+        if !self.is_due(&Memory::read(place), world) {
+            return Vec::new();
+        }
+        let Some(_alone) = Alone::unless_another(place, self.alone) else { return Vec::new() };
+        // Another run may have ended it just now.
+        let (memory, written) = Memory::change(place, |_| ());
+        if !self.is_due(&memory, world) {
+            return Vec::new();
+        }
+        // A prune may make the room that is missing.
+        let full = |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        if let Err(error) = written
+            && !(self.what == "prune" && full(&error))
+        {
+            return vec![self.not_done(place, &error)];
+        }
+        let began = (world.now)().seconds;
+        let (done, learn) = work(&memory, began);
+        let (_, _done_once_more) = Memory::change(place, learn);
+        done
+    }
+
+    fn is_due(&self, memory: &Memory, world: &World<'_>) -> bool {
+        let last = (self.last)(memory, world).map(|seconds| Time { seconds, nanos: 0 });
+        is_due(self.timetable, last, self.what, world)
+    }
+
+    fn not_done(&self, place: Option<&Path>, error: &io::Error) -> Upkeep {
+        let place = place.map_or_else(String::new, |place| format!("cannot write {}: ", place.display()));
+        let error = format!("due, but not done, because it could not be remembered that it was: {place}{error}");
+        Upkeep { what: self.what, duration_seconds: 0.0, outcome: String::new(), error: Some(error), problems: 0 }
+    }
 }
 
 fn timed(world: &World<'_>, work: impl FnOnce(&mut Upkeep)) -> Upkeep {

@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use crate::support::days::{Action, Days};
+use crate::support::web::{Reply, Web};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -314,4 +315,95 @@ fn what_was_missed_is_passed_over_if_wanted() {
     days.when("2026-06-02T00:00:00Z", Action::Sleep(DAY / 4));
     days.live_until("2026-06-03T12:00:00Z");
     assert_eq!(starts(&days), ["2026-06-01T12:00:00Z", "2026-06-03T00:30:00Z"]);
+}
+
+/// After a quarter of an hour, an hour, four and so on; a new process knows how often it failed.
+#[test]
+fn what_fails_is_tried_again_if_wanted_with_longer_and_longer_pauses() {
+    let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
+    let broken = "[source.broken]\nkind = \"command\"\ncommand = \"exit 3\"\nfile = \"nothing\"\n";
+    let retry = format!("{DAILY}retry = \"15min\"\n");
+    days.text.replace(configuration(&folder, &retry) + broken);
+    for until in ["2026-06-01T12:10:00Z", "2026-06-01T12:20:00Z", "2026-06-01T18:00:00Z", "2026-06-02T12:00:00Z"] {
+        days.live_until(until);
+    }
+    assert_eq!(
+        days.runs(),
+        [
+            "2026-06-01T12:00:00Z: broken failed, files done",
+            "2026-06-01T12:15:00Z: broken failed",
+            "2026-06-01T13:15:00Z: broken failed",
+            "2026-06-01T17:15:00Z: broken failed",
+            "2026-06-02T00:30:00Z: broken failed, files done",
+        ]
+    );
+    // What is well again begins anew, and is not tried again.
+    days.text.replace(configuration(&folder, &retry) + &broken.replace("exit 3", "echo"));
+    let fails = configuration(&folder, &retry) + broken;
+    days.when("2026-06-03T12:00:00Z", Action::Reload(fails));
+    days.live_until("2026-06-04T00:50:00Z");
+    assert_eq!(
+        days.runs()[5..],
+        [
+            "2026-06-03T00:30:00Z: broken done, files done",
+            "2026-06-04T00:30:00Z: broken failed, files done",
+            "2026-06-04T00:45:00Z: broken failed",
+        ]
+    );
+}
+
+/// Whoever was told is not told again of the same, and whoever was not is.
+#[test]
+fn an_outage_is_told_again_to_those_who_could_not_be_told() {
+    let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
+    let hears = Web::start(|_| Reply::new(200, "text/plain", "thanks"));
+    let deaf = Web::start(|asked| Reply::new(if asked.path == "/deaf" { 404 } else { 200 }, "text/plain", ""));
+    let notify = |path: &str| {
+        let (one, two) = (hears.url("/"), deaf.url(path));
+        format!("[notify.a]\nkind = \"webhook\"\nurl = \"{one}\"\n[notify.b]\nkind = \"webhook\"\nurl = \"{two}\"\n")
+    };
+    days.text.replace(configuration(&folder, DAILY) + &notify("/deaf"));
+    days.when("2026-06-01T20:00:00Z", Action::Do(Box::new(|days| drop(days.broken.replace(Some("no disk".into()))))));
+    // After the first three tries.
+    days.when("2026-06-02T00:35:00Z", Action::Reload(configuration(&folder, DAILY) + &notify("/back")));
+    days.when("2026-06-02T03:00:00Z", Action::Do(Box::new(|days| drop(days.broken.take()))));
+    days.live_until("2026-06-02T12:00:00Z");
+    let told = |web: &Web| -> Vec<String> {
+        let said = |asked: &crate::support::web::Asked| {
+            let body: serde_json::Value = serde_json::from_slice(&asked.body).unwrap();
+            format!("{} {}", asked.path, body["status"].as_str().unwrap())
+        };
+        web.asked().iter().map(said).collect()
+    };
+    assert_eq!(told(&hears), ["/ failed", "/ done"]);
+    assert_eq!(told(&deaf), ["/deaf failed", "/deaf failed", "/deaf failed", "/back failed", "/back done"]);
+}
+
+/// Each is said once for each moment, and keeps no source from its turn.
+#[test]
+fn what_could_not_be_remembered_is_not_done_and_said() {
+    let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
+    let upkeep = "[prune]\ncron = \"0 4 * * *\"\n[check]\ncron = \"0 5 * * *\"\n[drill]\ncron = \"0 6 * * *\"\n";
+    days.text.replace(configuration(&folder, DAILY) + upkeep);
+    // A folder where the file should be.
+    fs::create_dir_all(days.memory()).unwrap();
+    days.live_until("2026-06-02T12:00:00Z");
+    let all = "prune, check, drill";
+    assert_eq!(
+        days.runs(),
+        [
+            format!("2026-06-01T12:00:00Z: files done, {all}"),
+            format!("2026-06-02T00:30:00Z: files done, {all}"),
+            format!("2026-06-02T02:00:00Z: {all}"),
+            format!("2026-06-02T03:00:00Z: {all}"),
+            format!("2026-06-02T04:00:00Z: {all}"),
+        ]
+    );
+    for report in days.reports.borrow().iter() {
+        assert!(report.upkeep.iter().all(|one| one.error.as_ref().is_some_and(|error| error.contains("not done"))));
+        assert!(report.status == larder::run::report::Status::Failed && report.errors.is_empty());
+    }
+    fs::remove_dir(days.memory()).unwrap();
+    days.live_until("2026-06-03T12:00:00Z");
+    assert!(days.reports.borrow()[5..].iter().all(|report| report.status == larder::run::report::Status::Done));
 }

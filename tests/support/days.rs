@@ -277,6 +277,7 @@ impl Place for Days {
             threads: 1,
             booted: None,
             memory: Some(self.memory()),
+            configuration: String::new(),
             own: Vec::new(),
             skip: Vec::new(),
             observer: &Silent,

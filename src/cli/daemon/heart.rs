@@ -2,12 +2,14 @@
 //!
 //! Promise: the file is locked for as long as the daemon lives, so that there is one of each configuration, and whatever
 //! ends it, nobody takes it for alive. Written in place, always the same length: a full disk does not stop the heart.
+//! In a run it beats when something moves: a run that hangs is known by that.
 //! Left out on purpose: whether backups succeed (`max_age` and the reports say that).
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,11 +18,15 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+use larder::progress::{Event, Observer};
+
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{Session, now};
 
 /// How long a heart may rest. The loop turns three times a minute at least.
 const REST_SECONDS_MAX: i64 = 180;
+/// How often it beats in a run in which something moves.
+const BEAT_SECONDS: i64 = 20;
 /// Length of the file.
 const BYTES: usize = 512;
 /// Who looks whether it is locked holds the lock for a moment.
@@ -118,8 +124,34 @@ impl Heart {
     }
 }
 
-/// The last beat of the daemon, which lives and whose loop turns; or why that is not so.
-pub fn look(place: &Path) -> Result<Beat, Failure> {
+/// Beats as long as something moves in a run.
+pub struct Pulse<'h> {
+    heart: &'h Heart,
+    next: String,
+    last: AtomicI64,
+}
+
+impl<'h> Pulse<'h> {
+    /// Of a run that begins now.
+    pub fn of(heart: &'h Heart, next: String) -> Self {
+        Self { heart, next, last: AtomicI64::new(seconds()) }
+    }
+}
+
+impl Observer for Pulse<'_> {
+    fn event(&self, _: Event<'_>) {
+        let (now, last) = (seconds(), self.last.load(Ordering::Relaxed));
+        let is_mine = || self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if now - last >= BEAT_SECONDS && is_mine() {
+            // Between runs it is said that it cannot be.
+            let _taken_for_hung = self.heart.beat(Doing::Running, &self.next);
+        }
+    }
+}
+
+/// The last beat of the daemon, which lives and whose loop turns, or in whose run something moved that lately; or why that
+/// is not so.
+pub fn look(place: &Path, hung_after: Duration) -> Result<Beat, Failure> {
     let none = || {
         Failure::new(Exit::Failed, "no daemon of this configuration runs")
             .hint("larder daemon starts it; give the same --config and --cache (or variables) as to the daemon")
@@ -134,13 +166,22 @@ pub fn look(place: &Path) -> Result<Beat, Failure> {
     let beat: Beat = serde_json::from_slice(&text)
         .map_err(|_| Failure::new(Exit::Failed, "a daemon runs, and has not said yet how it is"))?;
     let rest = seconds() - beat.seconds;
-    // A run may take as long as it takes.
-    if beat.doing == Doing::Waiting && rest > REST_SECONDS_MAX {
-        return Err(Failure::new(Exit::Failed, format!("the daemon stands still for {rest} seconds"))
-            .detail(format!("process {}", beat.pid))
-            .hint("start it again; what was missed is made up for"));
+    let stands = |what: &str, hint: &str| {
+        let failure = Failure::new(Exit::Failed, format!("{what} for {rest} seconds"));
+        Err(failure.detail(format!("process {}", beat.pid)).hint(hint))
+    };
+    let hung = i64::try_from(hung_after.as_secs()).unwrap_or(i64::MAX);
+    match beat.doing {
+        Doing::Waiting if rest > REST_SECONDS_MAX => {
+            stands("the daemon stands still", "start it again; what was missed is made up for")
+        }
+        // A run may take as long as it takes.
+        Doing::Running if rest > hung => stands(
+            "nothing has moved in the run",
+            "its log says which sources; a command may hang. Started again, the daemon makes up for it",
+        ),
+        _ => Ok(beat.clone()),
     }
-    Ok(beat)
 }
 
 #[cfg(test)]

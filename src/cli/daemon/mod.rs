@@ -7,7 +7,9 @@ mod signals;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::panic;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,14 +18,14 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use larder::config::Config;
+use larder::duration::Length;
 use larder::format::Time;
-use larder::progress::Silent;
 use larder::run::agenda;
 use larder::run::daemon::{self, Busy, Event, Place, Wake, Work};
 use larder::run::report::Report;
 
 use crate::cli::config::{Found, Which};
-use crate::cli::daemon::heart::{Doing, Heart};
+use crate::cli::daemon::heart::{Doing, Heart, Pulse};
 use crate::cli::daemon::signals::Signals;
 use crate::cli::output::{Form, Outcome, Voice, elapsed, harmless, local_moment, local_time};
 use crate::cli::report::{Exit, Failure};
@@ -32,6 +34,9 @@ use crate::cli::session::{self, Session, this_host};
 
 /// How long to wait before the clock is looked at again.
 const SLICE: Duration = Duration::from_secs(20);
+
+/// As much as the first thread has.
+const STACK_BYTES: usize = 8 << 20;
 
 /// Run what larder.toml says is due, whenever it is, until it is ended
 ///
@@ -44,6 +49,9 @@ pub struct Arguments {
     /// Say whether the daemon of this configuration lives and its loop turns: ends with 0 then, else with 1
     #[arg(long)]
     health: bool,
+    /// How long nothing may move in a run before it counts as hung
+    #[arg(long, value_name = "LENGTH", default_value = "24h", requires = "health")]
+    hung_after: Length,
 }
 
 /// Runs it.
@@ -51,7 +59,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let config = arguments.which.place()?;
     let place = heart::place(session, &config)?;
     if arguments.health {
-        return health(session, &place);
+        return health(session, &place, arguments.hung_after.duration());
     }
     let found = arguments.which.read()?;
     if agenda::jobs(&found.config).is_empty() {
@@ -67,26 +75,36 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let voice = session.out.voice();
     let last_words = move |signal: &str| Log(voice).problem(&format!("{signal}: ended in the middle of a run"));
     let signals = Signals::hear(last_words).map_err(|error| Failure::io("cannot listen to signals", &error))?;
-    let mine = Session::new(session.global.clone());
-    let here = Here {
-        log: Log(voice),
-        which: &arguments.which,
-        config,
-        session: RefCell::new(mine),
-        found: RefCell::new(found),
-        signals,
-        heart,
-        heart_failed: Cell::new(false),
-        next: RefCell::default(),
+    let log = Log(voice);
+    log.say(&format!("larder {} watches {}", env!("CARGO_PKG_VERSION"), config.display()));
+    let global = session.global.clone();
+    let live = || {
+        let here = Here {
+            log,
+            which: &arguments.which,
+            config,
+            session: RefCell::new(Session::new(global)),
+            found: RefCell::new(found),
+            signals,
+            heart,
+            heart_failed: Cell::new(false),
+            next: RefCell::default(),
+        };
+        let config = here.found.borrow().config.clone();
+        daemon::run(&here, config);
     };
-    here.log.say(&format!("larder {} watches {}", env!("CARGO_PKG_VERSION"), here.config.display()));
-    let config = here.found.borrow().config.clone();
-    daemon::run(&here, config);
-    Ok(Exit::Done)
+    // Not on the first thread: the kernel gives it the signals, and one that waits for a disk that does not answer would
+    // not hear them.
+    thread::scope(|scope| {
+        let living = thread::Builder::new().name("daemon".into()).stack_size(STACK_BYTES).spawn_scoped(scope, live);
+        let living = living.map_err(|error| Failure::io("cannot start a thread", &error))?;
+        living.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
+        Ok(Exit::Done)
+    })
 }
 
-fn health(session: &mut Session, place: &Path) -> Outcome {
-    let beat = heart::look(place)?;
+fn health(session: &mut Session, place: &Path, hung_after: Duration) -> Outcome {
+    let beat = heart::look(place, hung_after)?;
     if session.out.form() == Form::Json {
         session.out.json(&beat)?;
     } else {
@@ -214,15 +232,16 @@ impl Place for Here<'_> {
             Err(error) if error.raw_os_error() == Some(Errno::WOULDBLOCK.raw_os_error()) => return Err(Busy),
             locked => locked.map_err(|error| Failure::io("cannot lock the configuration", &error)),
         };
+        let pulse = Pulse::of(&self.heart, self.next.borrow().clone());
         let mut session = self.session.borrow_mut();
         let opened = locked.and_then(|lock| Ok((lock, found.open(&mut session)?)));
         match opened {
             Ok((_lock, repo)) => {
-                let mut world = found.world(&session, &Silent, Some(&repo));
+                let mut world = found.world(&session, &pulse, Some(&repo));
                 work(Ok(&repo), &mut world);
             }
             Err(failure) => {
-                let mut world = found.world(&session, &Silent, None);
+                let mut world = found.world(&session, &pulse, None);
                 work(Err(failure.message()), &mut world);
             }
         }

@@ -17,12 +17,13 @@ use crate::ops::note;
 use crate::repo::Repository;
 use crate::repo::state::Snapshot;
 use crate::run::World;
-use crate::run::due::is_due;
+use crate::run::alone::Alone;
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status, Upkeep};
 use crate::run::room::{Site, on_disk};
 use crate::run::services::rehearsal::Miss;
 use crate::run::services::{Stored, service, with_causes};
+use crate::run::upkeep::Duty;
 use crate::source::client::DRILL_PREFIX;
 
 /// Where temporary files go unless something else is said.
@@ -115,15 +116,17 @@ pub fn of_all(config: &Config) -> Vec<&Source> {
 }
 
 /// Does it if it is due.
-pub fn if_due(repo: &Repository, config: &Config, memory: &mut Memory, world: &World<'_>) -> Vec<Upkeep> {
-    let last = memory.drilled.map(|seconds| Time { seconds, nanos: 0 });
-    match config.drill.timetable.as_ref().filter(|timetable| is_due(timetable, last, "drill", world)) {
-        None => Vec::new(),
-        Some(_) => {
-            memory.drilled = Some((world.now)().seconds);
-            run(repo, config, &of_all(config), world).iter().map(Drilled::upkeep).collect()
-        }
-    }
+pub fn if_due(repo: &Repository, config: &Config, world: &World<'_>) -> Vec<Upkeep> {
+    let Some(timetable) = &config.drill.timetable else { return Vec::new() };
+    let mine = format!("drill {}", world.configuration);
+    let duty = Duty { what: "drill", alone: &mine, timetable, last: |memory, world| memory.own(world).drilled };
+    duty.once(world, |_, began| {
+        // Those of another configuration have other sources, and want the same place.
+        let _alone = Alone::at(world.memory.as_deref(), "drill");
+        let drills = run(repo, config, &of_all(config), world);
+        let remember = move |memory: &mut Memory| memory.own_mut(world).drilled = Some(began);
+        (drills.iter().map(Drilled::upkeep).collect(), remember)
+    })
 }
 
 /// The report of drills alone, for whoever is to be told.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::config::notify::{Http, Kind, Url};
 use crate::config::secret::SecretFrom;
+use crate::crypto::random;
 use crate::http::{Body, Client, Error, Method, Request, Settings, answered};
 use crate::run::World;
 use crate::run::notify::{PAUSES, summary};
@@ -26,7 +27,9 @@ pub fn send(http: &Http, limit: Duration, report: &Report, world: &World<'_>) ->
         Url::Secret(from) => secret(from).map_err(|error| format!("no address: {error}"))?,
     };
     let body = body(http.kind, report, &world.host)?;
-    let mut headers = Vec::new();
+    // The same for every try: one that was heard, and whose answer was not, is known by it.
+    let id = hex::encode(random::bytes::<16>().map_err(|error| error.to_string())?);
+    let mut headers = vec![("x-larder-delivery", Zeroizing::new(id))];
     if !body.is_empty() {
         headers.push(("content-type", Zeroizing::new("application/json".to_owned())));
     }

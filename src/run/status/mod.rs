@@ -156,7 +156,7 @@ pub fn stand(repo: &Repository, config: &Config, sources: &[&Source], memory: &M
         objective: sources.iter().map(|source| source.objective).max().unwrap_or(Objective::None),
         sources,
         repository: repository(&state, config),
-        last_run: memory.run.map(LastRun::from),
+        last_run: memory.own(world).run.map(LastRun::from),
         last_check: at(memory.checked),
         last_check_problems: memory.problems,
         last_prune: at(memory.pruned),

@@ -33,7 +33,7 @@ fn configure(shell: &Shell, name: &str, more: &str) {
     );
 }
 
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..6000 {
         if done() {
             return;
@@ -44,20 +44,20 @@ fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// A daemon that is killed when the test ends.
-struct Daemon<'s> {
+pub(super) struct Daemon<'s> {
     shell: &'s Shell,
-    child: Child,
+    pub(super) child: Child,
     log: &'static str,
 }
 
 impl<'s> Daemon<'s> {
-    fn start(shell: &'s Shell, line: &str, log: &'static str) -> Self {
+    pub(super) fn start(shell: &'s Shell, line: &str, log: &'static str) -> Self {
         let said = File::create(shell.path(log)).unwrap();
         let child = shell.command(line).stdout(Stdio::null()).stderr(said).spawn().unwrap();
         Self { shell, child, log }
     }
 
-    fn says(&self, times: usize, text: &str) {
+    pub(super) fn says(&self, times: usize, text: &str) {
         let said = || self.shell.read(self.log);
         for _ in 0..6000 {
             if said().matches(text).count() >= times {
@@ -68,7 +68,7 @@ impl<'s> Daemon<'s> {
         panic!("it never says {text:?} {times} times:\n{}", said());
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
@@ -80,7 +80,7 @@ impl<'s> Daemon<'s> {
         assert!(Command::new("kill").args([&format!("-{name}"), below.trim()]).status().unwrap().success());
     }
 
-    fn ends(mut self) -> ExitStatus {
+    pub(super) fn ends(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }
@@ -135,6 +135,10 @@ fn a_daemon_that_is_ended_in_the_middle_of_a_run_leaves_it_to_the_next_one() {
         let daemon = Daemon::start(&shell, "daemon", "log");
         wait_for("the run", || shell.path("begun").exists());
         shell.types("daemon --health").sees(0, "alive: process *, running", "");
+        // Nothing moves any more, which is nothing for a day.
+        let hung = "error: nothing has moved in the run for * seconds\n  process *\n  hint: its log says which *";
+        wait_for("it hangs", || shell.types("daemon --health --hung-after 0s").code == 1);
+        shell.types("daemon --health --hung-after 0s").sees(1, "", hung);
         daemon.signal(signal);
         assert_eq!(daemon.ends().signal(), Some(number));
         wait_for("the hook after", || shell.path("after").exists() && shell.read("after").ends_with('\n'));
@@ -169,6 +173,32 @@ fn a_configuration_is_read_again_and_one_with_mistakes_is_not_taken() {
     assert_eq!(snapshots(&shell), 2);
     daemon.signal("TERM");
     assert_eq!(daemon.ends().code(), Some(0));
+}
+
+/// What was done in one is not done in the other.
+#[test]
+fn a_new_configuration_may_name_another_repository() {
+    let shell = configured(YEARLY);
+    let daemon = Daemon::start(&shell, "daemon", "log");
+    daemon.says(1, "next: app at ");
+    let first = shell.read("larder.toml");
+    // One that is not there is waited for, and what was there before goes on being there.
+    let other = |name: &str| first.replace("/repository\"", &format!("/{name}\""));
+    shell.write("larder.toml", &other("nowhere"));
+    daemon.signal("HUP");
+    daemon.says(1, "error: cannot open the repository, tried again at ");
+    assert_eq!(snapshots(&shell), 1);
+    let place = shell.path("other").display().to_string();
+    let init = format!("init --repo {place} --timezone UTC --recovery-file recovery-2 --quiet");
+    shell.types(&init).sees(0, "", "");
+    shell.write("larder.toml", &other("other"));
+    daemon.signal("HUP");
+    daemon.says(2, "app: done: snapshot ");
+    daemon.says(2, "next: app at ");
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends().code(), Some(0));
+    let there = shell.types(&format!("snapshots --json --repo {place}")).json();
+    assert_eq!((snapshots(&shell), there.as_array().unwrap().len()), (1, 1));
 }
 
 #[test]

@@ -13,10 +13,12 @@ mod full;
 mod into;
 mod killed;
 mod notifying;
+mod phases;
 mod retention;
 mod running;
 mod status;
 mod terminal;
+mod together;
 mod unattended;
 mod unlocking;
 

@@ -156,6 +156,44 @@ fn a_sidecar_runs_by_itself_and_is_healthy() {
     assert_eq!(failed.status.code(), Some(2), "{failed:?}");
 }
 
+/// As `docs/deployment.md` says. This engine has no networks, which is all that is left out.
+#[test]
+fn the_sidecar_to_start_from_comes_up_and_stores_what_is_due() {
+    let (engine, larder) = (Engine::start(), Larder::new());
+    build(&engine);
+    engine.ok(&["tag", IMAGE, "larder"]);
+    fs::create_dir(larder.path("data")).unwrap();
+    write_day(&larder.path("data"), 1, 20, 3000);
+    Sidecar::new(&engine, &larder, &larder.path("data"));
+    ok_tree(&larder.path("data"));
+    fs::create_dir(larder.path("secrets")).unwrap();
+    fs::rename(larder.path("password"), larder.path("secrets/larder")).unwrap();
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("compose.yaml"), larder.path("compose.yaml")).unwrap();
+    fs::write(larder.path("alone.yaml"), "services:\n  larder:\n    network_mode: none\n").unwrap();
+    let compose = |words: &[&str]| {
+        let mut command = Command::new("docker-compose");
+        command.args(["--project-name", "shop", "--file", "compose.yaml", "--file", "alone.yaml"]).args(words);
+        command.current_dir(larder.folder.path()).env("DOCKER_HOST", engine.host());
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{words:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    };
+    let once = ["run", "--rm", "-T", "larder"];
+    compose(&[&once[..], &INIT].concat());
+    compose(&[&once[..], &["doctor"]].concat());
+    compose(&["up", "--detach", "--no-build"]);
+    let stored = ["exec", "-T", "larder", "/larder", "snapshots", "--json"];
+    let stored = [&stored[..], &["--repo", "/repository", "--password-file", "/run/secrets/larder"]].concat();
+    wait_for("it stores what is due", || {
+        serde_json::from_str::<serde_json::Value>(&compose(&stored)).unwrap().as_array().unwrap().len() == 1
+    });
+    wait_for("it waits", || {
+        compose(&["exec", "-T", "larder", "/larder", "daemon", "--health"]).contains(", waiting; ")
+    });
+    compose(&["down", "--volumes"]);
+}
+
 fn ok_tree(folder: &Path) {
     for (_, path) in owners(folder) {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };

@@ -1,5 +1,6 @@
 //! What starts larder: units, crontabs and containers, held against systemd, cron, Docker Compose and a Docker engine.
 
+mod booted;
 mod compose;
 mod cron;
 mod image;
