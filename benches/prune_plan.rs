@@ -100,18 +100,8 @@ fn planning(c: &mut Criterion) {
 fn deciding(c: &mut Criterion) {
     let facts = |number: u64| {
         let (id, unused_bytes): (PackId, u64) = (pack(number), (number % 16) << 20);
-        let used_bytes = (16 << 20) - unused_bytes;
         let needed = !number.is_multiple_of(16);
-        Facts {
-            id,
-            kind: Kind::Data,
-            bytes: 16 << 20,
-            chunks: 1000,
-            standing: Standing::Live,
-            needed,
-            used_bytes,
-            unused_bytes,
-        }
+        Facts { id, kind: Kind::Data, bytes: 16 << 20, chunks: 1000, standing: Standing::Live, needed, unused_bytes }
     };
     let facts: Vec<Facts> = (0..PACKS).map(facts).collect();
     let limits = Limits { grace: Duration::from_secs(604_800), max_unused_percent: 10.0 };

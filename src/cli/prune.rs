@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use larder::duration::Length;
 use larder::ops::prune::plan::{Facts, Plan, Tally};
-use larder::ops::prune::{self, Options, Report};
-use larder::ops::runs;
+use larder::ops::prune::{self, Options, Report, rehearse};
 
 use crate::cli::output::{Form, Outcome, plural, size};
 use crate::cli::report::{Exit, Failure};
@@ -20,7 +19,7 @@ const TEMPORARIES_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Free the space of what no snapshot needs: condemn it, and delete what was condemned longer ago than the grace period
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only say what would be freed
+    /// Only say what would be freed, to the byte: what would be repacked is read and compressed, and stored nowhere
     #[arg(long, short = 'n')]
     dry_run: bool,
     /// How long what is condemned can still be had back: `7d`, `12h`; `0s` deletes it in this run
@@ -49,21 +48,6 @@ impl From<Tally> for Sum {
 }
 
 #[derive(Serialize)]
-struct Planned {
-    dry_run: bool,
-    delete: Sum,
-    condemn: Sum,
-    repack: Sum,
-    rewritten_bytes: u64,
-    waiting: Sum,
-    spared: Sum,
-    kept: Sum,
-    unused_bytes_left: u64,
-    notes: Vec<String>,
-    packs: Vec<Pack>,
-}
-
-#[derive(Serialize)]
 struct Pack {
     pack: String,
     kind: String,
@@ -72,17 +56,23 @@ struct Pack {
     fate: &'static str,
 }
 
+/// Of a dry run and of the run itself the same, but for the packs.
 #[derive(Serialize)]
-struct Done<'a> {
+struct Figures<'a> {
     dry_run: bool,
     deleted: Sum,
     condemned: Sum,
     swept: Sum,
     repacked: Sum,
     new_packs: Sum,
+    waiting: Sum,
+    spared: Sum,
+    kept: Sum,
     unused_bytes_left: u64,
     repack_failed: Option<&'a str>,
     notes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packs: Option<Vec<Pack>>,
 }
 
 /// Prunes.
@@ -94,8 +84,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     };
     let repo = session.open()?;
     if arguments.dry_run {
-        let plan = prune::plan(&repo, &options, session::now())?;
-        show_plan(session, &plan, arguments)?;
+        let observer = session.observer();
+        let result = rehearse::run(&repo, &options, session::now(), observer.as_ref());
+        drop(observer);
+        show(session, &result?, arguments)?;
         return Ok(Exit::Done);
     }
     let swept = session.storage()?.sweep_temporaries(TEMPORARIES_AGE, SystemTime::now())?;
@@ -112,50 +104,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
 
 fn packs(tally: Tally) -> String {
     format!("{}, {}", plural(tally.packs, "pack"), size(tally.bytes))
-}
-
-fn show_plan(session: &mut Session, plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
-    let (delete, condemn) = (plan.deleted(), plan.condemned());
-    let (repack, waiting) = (Tally::of(&plan.repack), Tally::of(&plan.waiting));
-    let (spared, kept) = (Tally::of(&plan.spared), Tally::of(&plan.keep));
-    let note = runs::tell_lost(&plan.lost);
-    if let Some(note) = &note {
-        session.out.warning(note);
-    }
-    if session.out.form() == Form::Json {
-        return session.out.json(&Planned {
-            dry_run: true,
-            delete: delete.into(),
-            condemn: condemn.into(),
-            repack: repack.into(),
-            rewritten_bytes: plan.rewritten_bytes(),
-            waiting: waiting.into(),
-            spared: spared.into(),
-            kept: kept.into(),
-            unused_bytes_left: plan.unused_left(),
-            notes: note.into_iter().collect(),
-            packs: fates(plan),
-        });
-    }
-    let out = &mut session.out;
-    out.line(format!("would delete   {}", packs(delete)))?;
-    if repack.packs > 0 {
-        out.line(format!(
-            "would repack   {}: about {} of them written again",
-            packs(repack),
-            size(plan.rewritten_bytes())
-        ))?;
-    }
-    if condemn.packs > 0 {
-        out.line(format!("would condemn  {}: deleted by a prune in {} or later", packs(condemn), arguments.grace))?;
-    }
-    if waiting.packs > 0 {
-        out.line(format!("waiting        {}: condemned before, and the grace period is not over", packs(waiting)))?;
-    }
-    if spared.packs > 0 {
-        out.line(format!("spared         {}: {}", packs(spared), why_spared(plan)))?;
-    }
-    out.line(format!("would keep     {}, of which {} are unused", packs(kept), size(plan.unused_left())))
 }
 
 fn why_spared(plan: &Plan) -> &'static str {
@@ -191,36 +139,60 @@ fn show(session: &mut Session, report: &Report, arguments: &Arguments) -> Result
         session.out.warning(note);
     }
     if session.out.form() == Form::Json {
-        return session.out.json(&Done {
-            dry_run: false,
-            deleted: report.deleted.into(),
-            condemned: report.condemned.into(),
-            swept: report.swept.into(),
-            repacked: report.repacked.into(),
-            new_packs: report.new_packs.into(),
-            unused_bytes_left: report.plan.unused_left(),
-            repack_failed: report.repack_failed.as_deref(),
-            notes: &report.notes,
-        });
+        return session.out.json(&figures(report, arguments));
     }
-    let out = &mut session.out;
-    out.say(format!("deleted    {}", packs(report.deleted)))?;
-    if report.repacked.packs > 0 {
-        out.say(format!("repacked   {} into {}", packs(report.repacked), packs(report.new_packs)))?;
-    }
-    // What is condemned and swept in the same run is among the deleted.
-    if report.condemned.packs > 0 && !arguments.grace.duration().is_zero() {
-        out.say(format!("condemned  {}: deleted by a prune in {} or later", packs(report.condemned), arguments.grace))?;
-    }
-    let (waiting, spared) = (Tally::of(&report.plan.waiting), Tally::of(&report.plan.spared));
-    if waiting.packs > 0 {
-        out.say(format!("waiting    {}: condemned before, and the grace period is not over", packs(waiting)))?;
-    }
-    if spared.packs > 0 {
-        out.say(format!("spared     {}: {}", packs(spared), why_spared(&report.plan)))?;
+    for line in lines(report, arguments) {
+        if arguments.dry_run { session.out.line(line) } else { session.out.say(line) }?;
     }
     if let Some(reason) = &report.repack_failed {
-        out.warning(format!("repacking was given up: {reason}"));
+        session.out.warning(format!("repacking was given up: {reason}"));
     }
     Ok(())
+}
+
+fn figures<'a>(report: &'a Report, arguments: &Arguments) -> Figures<'a> {
+    let plan = &report.plan;
+    Figures {
+        dry_run: arguments.dry_run,
+        deleted: report.deleted.into(),
+        condemned: report.condemned.into(),
+        swept: report.swept.into(),
+        repacked: report.repacked.into(),
+        new_packs: report.new_packs.into(),
+        waiting: Tally::of(&plan.waiting).into(),
+        spared: Tally::of(&plan.spared).into(),
+        kept: Tally::of(&plan.keep).into(),
+        unused_bytes_left: plan.unused_left(),
+        repack_failed: report.repack_failed.as_deref(),
+        notes: &report.notes,
+        packs: arguments.dry_run.then(|| fates(plan)),
+    }
+}
+
+fn lines(report: &Report, arguments: &Arguments) -> Vec<String> {
+    let Report { plan, deleted, condemned, repacked, new_packs, .. } = report;
+    let (waiting, spared, kept) = (Tally::of(&plan.waiting), Tally::of(&plan.spared), Tally::of(&plan.keep));
+    let (width, dry) = if arguments.dry_run { (15, "would ") } else { (11, "") };
+    let verb = |would: &str, done: &str| format!("{dry}{}", if arguments.dry_run { would } else { done });
+    let mut lines = Vec::new();
+    let mut line = |what: &str, text: String| lines.push(format!("{what:<width$}{text}"));
+    line(&verb("delete", "deleted"), packs(*deleted));
+    if repacked.packs > 0 || new_packs.packs > 0 {
+        line(&verb("repack", "repacked"), format!("{} into {}", packs(*repacked), packs(*new_packs)));
+    }
+    // What is condemned and swept in the same run is among the deleted.
+    if condemned.packs > 0 && !arguments.grace.duration().is_zero() {
+        let text = format!("{}: deleted by a prune in {} or later", packs(*condemned), arguments.grace);
+        line(&verb("condemn", "condemned"), text);
+    }
+    if waiting.packs > 0 {
+        line("waiting", format!("{}: condemned before, and the grace period is not over", packs(waiting)));
+    }
+    if spared.packs > 0 {
+        line("spared", format!("{}: {}", packs(spared), why_spared(plan)));
+    }
+    if arguments.dry_run {
+        line("would keep", format!("{}, of which {} are unused", packs(kept), size(plan.unused_left())));
+    }
+    lines
 }

@@ -250,15 +250,19 @@ impl<'r> Usage<'r> {
         Ok(())
     }
 
-    /// The packs that count.
+    /// The packs that count, in the order of their names: numbers are those of one index, and another client or another
+    /// day must come to the same.
     fn rows(&self) -> Vec<(PackNumber, Kind)> {
         let index = self.repo.index();
-        index.packs().filter(|row| self.counts(row.number)).map(|row| (row.number, row.kind)).collect()
+        let counting = index.packs().filter(|row| self.counts(row.number));
+        let mut rows: Vec<_> = counting.map(|row| (row.id, row.number, row.kind)).collect();
+        rows.sort_by_key(|row| row.0);
+        rows.into_iter().map(|(_, number, kind)| (number, kind)).collect()
     }
 
-    /// Leaves one copy of each chunk marked: that in the pack of which most is used.
+    /// Leaves one copy of each chunk marked: that in the pack of which most is used, or in the first of several.
     fn settle_doubles(&mut self) -> Result<(), RepoError> {
-        let mut ranks: HashMap<PackNumber, u64> = HashMap::new();
+        let mut ranks = HashMap::new();
         for (pack, kind) in self.rows() {
             for (pack, entry) in self.spare_copies(pack, kind, &mut ranks)? {
                 self.walker.marks.remove(pack, entry);
@@ -271,7 +275,7 @@ impl<'r> Usage<'r> {
         &self,
         pack: PackNumber,
         kind: Kind,
-        ranks: &mut HashMap<PackNumber, u64>,
+        ranks: &mut HashMap<PackNumber, Rank>,
     ) -> Result<Vec<(PackNumber, u32)>, RepoError> {
         let mut spare = Vec::new();
         let Some(doubles) = self.walker.doubles() else { return Ok(spare) };
@@ -287,18 +291,21 @@ impl<'r> Usage<'r> {
             }
             for at in &copies {
                 if let Entry::Vacant(vacant) = ranks.entry(at.pack) {
-                    vacant.insert(if self.is_distrusted(at.pack) { 0 } else { rank(&self.of(at.pack)?) });
+                    let share = if self.is_distrusted(at.pack) { 0 } else { used_share(&self.of(at.pack)?) };
+                    vacant.insert((share, Reverse(self.repo.index().pack(at.pack).map(|row| row.id))));
                 }
             }
-            let best = copies.iter().max_by_key(|at| (ranks[&at.pack], Reverse(at.pack))).map(|at| at.pack);
+            let best = copies.iter().max_by_key(|at| ranks[&at.pack]).map(|at| at.pack);
             spare.extend(copies.iter().filter(|at| Some(at.pack) != best).map(|at| (at.pack, at.entry)));
         }
         Ok(spare)
     }
 }
 
-/// Orders packs by the share of them that is used.
-fn rank(used: &Used) -> u64 {
+/// Orders packs by the share of them that is used, and then by name.
+type Rank = (u64, Reverse<Option<PackId>>);
+
+fn used_share(used: &Used) -> u64 {
     used.stored_bytes.saturating_mul(1 << 20) / (used.stored_bytes + used.unused_bytes).max(1)
 }
 

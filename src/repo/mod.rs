@@ -19,6 +19,7 @@ pub mod seal;
 pub mod slots;
 pub mod state;
 pub mod sweep;
+mod turns;
 pub mod write;
 
 use std::path::PathBuf;

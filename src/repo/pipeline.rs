@@ -20,10 +20,13 @@ use crate::repo::error::Error;
 use crate::repo::object;
 use crate::repo::pack::{BlockInfo, FinishedPack, OpenPack};
 use crate::repo::seal::{Level, Packer, Squeeze, place};
+use crate::repo::turns::{Turn, Turns};
 use crate::storage::Storage;
 
 /// A block to be packed and sealed.
 pub struct Job {
+    /// Which of the run's it is, from 0.
+    pub number: u64,
     /// What the pack holds.
     pub kind: Kind,
     /// What the block holds.
@@ -41,8 +44,10 @@ pub type PackCell = Arc<Mutex<Option<OpenPack>>>;
 
 /// What the threads of a writer share.
 pub struct Shared {
-    /// Where packs go.
-    pub storage: Arc<dyn Storage>,
+    /// The order in which blocks get their places.
+    pub turns: Turns,
+    /// Where packs go. `None`: nowhere, they are only counted.
+    pub storage: Option<Arc<dyn Storage>>,
     /// The keys of the repository.
     pub keys: Arc<Keys>,
     /// The repository.
@@ -122,16 +127,23 @@ impl Shared {
             Err(error) => return self.fail(error),
         };
         for job in queue {
+            let turn = self.turns.of(job.number);
             if lock(&self.failure).is_some() {
                 continue;
             }
-            if let Err(error) = self.seal_job(&mut packer, job, shelf) {
+            if let Err(error) = self.seal_job(&mut packer, job, turn, shelf) {
                 self.fail(error);
             }
         }
     }
 
-    fn seal_job(&self, packer: &mut Packer, job: Job, shelf: &Sender<FinishedPack>) -> Result<(), Error> {
+    fn seal_job(
+        &self,
+        packer: &mut Packer,
+        job: Job,
+        turn: Turn<'_>,
+        shelf: &Sender<FinishedPack>,
+    ) -> Result<(), Error> {
         let info = BlockInfo {
             kind: job.block,
             codec: Codec::Raw,
@@ -139,7 +151,7 @@ impl Shared {
             sealed_bytes: 0,
             chunks: job.chunks,
         };
-        if let Some(full) = self.seal_block(packer, job.kind, info, &job.raw, job.squeeze)? {
+        if let Some(full) = self.seal_block(packer, job.kind, info, &job.raw, job.squeeze, Some(turn))? {
             self.finish_pack(full, shelf)?;
         }
         Ok(())
@@ -153,13 +165,17 @@ impl Shared {
         mut info: BlockInfo,
         raw: &[u8],
         squeeze: Squeeze,
+        turn: Option<Turn<'_>>,
     ) -> Result<Option<OpenPack>, Error> {
         let packed = packer.pack(raw, squeeze)?;
         info.codec = packed.codec;
         info.sealed_bytes = (packed.bytes.len() + TAG_BYTES) as u32;
         let place = place(kind, info.kind, info.codec, info.raw_bytes);
         let content = info.fingerprint(raw);
-        let (cell, reserved) = self.reserve(kind, info)?;
+        let (cell, reserved) = match turn {
+            Some(turn) => turn.take(|| self.reserve(kind, info))?,
+            None => self.reserve(kind, info)?,
+        };
         let ordinal = reserved.ordinal();
         let sealed = packer.seal(reserved, place, &content, packed, raw)?;
         let mut pack = lock(&cell);
@@ -210,10 +226,12 @@ impl Shared {
     }
 
     fn store(&self, pack: &FinishedPack) -> Result<(), Error> {
-        self.storage.put_new(&object(objects::pack_name(&pack.id))?, &pack.parts())?;
+        if let Some(storage) = &self.storage {
+            storage.put_new(&object(objects::pack_name(&pack.id))?, &pack.parts())?;
+        }
         lock(&self.written).push(PackUse { id: pack.id, bytes: pack.bytes(), kind: pack.kind });
         // The index first: at no moment may a chunk be known to neither.
-        {
+        if self.storage.is_some() {
             let mut usable = lock(&self.usable);
             let number = lock(&self.index).add_pack(pack.id, pack.bytes(), &pack.header, pack.directory.clone())?;
             usable.accept(number);

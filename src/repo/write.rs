@@ -24,6 +24,7 @@ use crate::repo::error::Error;
 use crate::repo::pack::{BlockInfo, FinishedPack, OpenPack};
 use crate::repo::pipeline::{Job, PackCell, Shared, Usable, lock};
 use crate::repo::seal::{Packer, Squeeze, seal_record};
+use crate::repo::turns::Turns;
 
 /// A block of data is sealed once it is this long.
 pub const DATA_BLOCK_BYTES: usize = 4 << 20;
@@ -37,6 +38,12 @@ pub const TREE_BLOCK_BYTES: usize = 512 << 10;
 pub enum Mode {
     /// It does.
     Store,
+    /// It does, and gives blocks their places in the order in which they come, however many threads seal: the same
+    /// chunks once more make packs of the same lengths.
+    StoreInOrder,
+    /// It makes the packs that [`Mode::StoreInOrder`] would store, and lets go of them. It remembers no chunk longer
+    /// than its pack: whoever puts one twice has it counted twice.
+    Weigh,
     /// It only counts what it would store.
     Count,
 }
@@ -63,6 +70,7 @@ pub struct Writer {
     sealers: Workers<Job>,
     keeper: Workers<FinishedPack>,
     new_raw_bytes: u64,
+    jobs: u64,
 }
 
 /// Threads that end when nothing more comes down their queue. To drop them is to wait for that.
@@ -106,7 +114,12 @@ impl Writer {
         let mut usable = Usable::default();
         catalog.sound(&repo.state(), &repo.index()).for_each(|pack| usable.accept(pack));
         let shared = Arc::new(Shared {
-            storage: repo.storage.clone(),
+            turns: if matches!(mode, Mode::StoreInOrder | Mode::Weigh) {
+                Turns::in_order()
+            } else {
+                Turns::as_it_comes()
+            },
+            storage: (mode != Mode::Weigh).then(|| repo.storage.clone()),
             keys: repo.keys.clone(),
             repository: repo.config.repository,
             run: Run::new(&repo.keys, repo.config.repository)?,
@@ -129,7 +142,7 @@ impl Writer {
         let storing = shared.clone();
         let keeper = std::thread::spawn(move || storing.store_all(&packs));
         let keeper = Workers { queue: Some(shelf), threads: vec![keeper] };
-        Ok(Self { shared, mode, builders: Default::default(), sealers, keeper, new_raw_bytes: 0 })
+        Ok(Self { shared, mode, builders: Default::default(), sealers, keeper, new_raw_bytes: 0, jobs: 0 })
     }
 
     /// Stores a chunk of file content, unless it is stored already.
@@ -210,16 +223,24 @@ impl Writer {
         }
         let kind = if builder == 2 { Kind::Tree } else { Kind::Data };
         let squeeze = if builder == 1 { Squeeze::No } else { Squeeze::Yes };
-        self.send(Job { kind, block: BlockKind::Chunks, squeeze, raw, chunks })
+        self.send(kind, BlockKind::Chunks, squeeze, raw, chunks)
     }
 
     /// Stores a snapshot's record once more, as a block of a tree pack: for repacking.
     pub fn record(&mut self, raw: Vec<u8>) -> Result<(), Error> {
-        let squeeze = Squeeze::Yes;
-        self.send(Job { kind: Kind::Tree, block: BlockKind::Record, squeeze, raw, chunks: Vec::new() })
+        self.send(Kind::Tree, BlockKind::Record, Squeeze::Yes, raw, Vec::new())
     }
 
-    fn send(&mut self, job: Job) -> Result<(), Error> {
+    fn send(
+        &mut self,
+        kind: Kind,
+        block: BlockKind,
+        squeeze: Squeeze,
+        raw: Vec<u8>,
+        chunks: Vec<(ChunkId, u32)>,
+    ) -> Result<(), Error> {
+        let job = Job { number: self.jobs, kind, block, squeeze, raw, chunks };
+        self.jobs += 1;
         if self.sealers.send(job) { self.shared.check() } else { Err(self.shared.take_failure()) }
     }
 
@@ -275,7 +296,7 @@ impl Drained {
                 sealed_bytes: 0,
                 chunks: Vec::new(),
             };
-            if let Some(full) = shared.seal_block(&mut packer, Kind::Tree, info, record, Squeeze::Yes)? {
+            if let Some(full) = shared.seal_block(&mut packer, Kind::Tree, info, record, Squeeze::Yes, None)? {
                 shared.finish_pack(full, &shelf)?;
             }
             sealed_record = seal_record(&shared.run, record)?;
@@ -289,9 +310,11 @@ impl Drained {
         drop(shelf);
         keeper.finish()?;
         shared.check()?;
-        shared.storage.barrier()?;
-        // The index is a cache: that it cannot be written is no failure of the run.
-        let _ = lock(&shared.index).flush();
+        if let Some(storage) = &shared.storage {
+            storage.barrier()?;
+            // The index is a cache: that it cannot be written is no failure of the run.
+            let _ = lock(&shared.index).flush();
+        }
         let packs = std::mem::take(&mut *lock(&shared.written));
         let own: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
         let index = lock(&shared.index);

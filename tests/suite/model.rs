@@ -2,7 +2,7 @@
 //!
 //! After every step the live snapshots and their tags are those of the model; after every prune, crash and at the end
 //! each of them restores byte for byte and `check` with all data finds nothing; at the end also through `restore`, into
-//! one folder one after the other. A step during which the machine stops has happened or has not. A failure names its
+//! one folder one after the other. What a prune reports is what its rehearsal, by a client without a cache, had said. A step during which the machine stops has happened or has not. A failure names its
 //! seed: `LARDER_TEST_SEED=n` runs that one alone. Eight seeds by default, three hundred with `LARDER_TEST_ALL=1`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use larder::storage::Storage;
 use larder::storage::memory::Memory;
 
 use crate::support::crashing::{Crashing, Stop, Unsynced};
-use crate::support::jobs::{add_tag, find, no_damage, prune};
+use crate::support::jobs::{add_tag, find, no_damage, prune, rehearse};
 use crate::support::on_disk::restore_into;
 use crate::support::repo::{Cache, Clock, DAY, HOUR, Known, TestRepo, assert_same, open_in, options};
 use crate::support::tree::{Random, Tree, noise, text};
@@ -286,7 +286,11 @@ impl World {
             }
             Step::Prune { grace_days, max_unused_percent } => {
                 let grace = Duration::from_secs(grace_days * 24 * 3600);
-                prune(repo, grace, *max_unused_percent as f64, &self.clock).map(|_| true)
+                let somebody = open_in(Arc::new(self.memory.clone()), &Cache::None).unwrap();
+                let foretold = rehearse(&somebody, grace, *max_unused_percent as f64, &self.clock);
+                let done = prune(repo, grace, *max_unused_percent as f64, &self.clock)?;
+                assert_eq!(done, foretold, "what a dry run says");
+                Ok(true)
             }
             Step::Wait { .. } | Step::LoseCache => Ok(true),
         }

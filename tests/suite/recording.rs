@@ -10,7 +10,7 @@ use larder::repo::seal::Squeeze;
 use larder::repo::write::{Mode, Writer};
 
 use crate::support::CallKind;
-use crate::support::jobs::{add_tag, drop_tags, find, prune};
+use crate::support::jobs::{add_tag, drop_tags, find, prune, rehearse};
 use crate::support::meanwhile::Meanwhile;
 use crate::support::past::{MONDAY, OTHER, TUESDAY, monday, other, tuesday};
 use crate::support::recording::Recording;
@@ -175,6 +175,18 @@ fn a_prune_that_finds_nothing_changes_nothing() {
         prune(repo, Duration::ZERO, 0.0, &test.clock).unwrap();
     });
     assert_eq!(changes, [""; 0]);
+}
+
+#[test]
+fn the_rehearsal_of_a_prune_that_would_repack_and_delete_changes_nothing() {
+    let recorded = partly_forgotten();
+    for grace in [Duration::ZERO, Duration::from_secs(3600)] {
+        let changes = recorded.changes(|test, repo| {
+            let report = rehearse(repo, grace, 0.0, &test.clock);
+            assert!(report.condemned.packs > report.repacked.packs && report.new_packs.packs > 0, "{report:?}");
+        });
+        assert_eq!(changes, [""; 0]);
+    }
 }
 
 #[test]

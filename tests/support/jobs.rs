@@ -280,6 +280,12 @@ pub fn prune(
         .map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
 }
 
+/// What that prune would report.
+pub fn rehearse(repo: &Repository, grace: Duration, max_unused_percent: f64, clock: &Clock) -> prune::Report {
+    let options = prune::Options { grace, max_unused_percent, threads: 2 };
+    prune::rehearse::run(repo, &options, clock.now(), &Silent).unwrap()
+}
+
 /// Two snapshots were forgotten, one of which shares something with one that stays.
 fn partly_forgotten() -> Ground {
     past_with(&[OTHER, MONDAY, TUESDAY, WEDNESDAY], |test, repo| {

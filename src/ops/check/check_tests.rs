@@ -1,9 +1,14 @@
+use std::time::Duration;
+
 use super::*;
 use crate::format::objects;
+use crate::id::PackId;
+use crate::ops::prune;
 use crate::ops::sample::{self, Sample, name_of, noise, replace};
 use crate::progress::Silent;
 use crate::repo::commit::{Draft, commit};
-use crate::storage::ObjectName;
+use crate::repo::state::Fate;
+use crate::storage::{ObjectName, Storage};
 
 const STRUCTURE: Depth = Depth::Structure;
 const DATA: Depth = Depth::Data(Part::All);
@@ -56,6 +61,38 @@ fn a_missing_pack_is_named_with_what_lay_in_it_if_the_index_knows() {
     assert_eq!(problem.object, objects::pack_name(data));
     assert_eq!(problem.snapshots, [first, second]);
     assert_eq!((problem.paths.as_slice(), problem.unnamed), ([b"a".to_vec(), b"b".to_vec()].as_slice(), 0));
+}
+
+/// What is lost with a condemned pack, nobody has any more; the rest is as it was.
+#[test]
+fn damage_of_a_condemned_pack_is_a_note() {
+    let (mut sample, [first, second], packs) = two();
+    sample.forget(3, first);
+    let options = prune::Options { grace: Duration::from_secs(86_400), max_unused_percent: 100.0, threads: 1 };
+    assert_eq!(prune::run(&sample.repo, &options, &|| sample::day(3), &Silent).unwrap().condemned.packs, 1);
+    let state = sample.repo.refresh().unwrap();
+    let condemned = |id: &&PackId| matches!(state.fate(id), Some(Fate::Condemned { .. }));
+    let condemned = name_of(packs.iter().find(condemned).unwrap());
+    type Damage<'d> = (&'static str, &'d dyn Fn(&Sample) -> bool);
+    let damages: [Damage<'_>; 3] = [
+        ("missing or too short", &|sample| sample.memory.delete(&condemned).is_ok()),
+        ("missing or too short", &|sample| sample.memory.damage(&condemned, |bytes| bytes.truncate(200))),
+        ("cannot be read", &|sample| sample.memory.damage(&condemned, |bytes| bytes[200] ^= 1)),
+    ];
+    for (what, damage) in damages {
+        let before = sample.memory.snapshot();
+        assert!(damage(&sample));
+        for depth in [STRUCTURE, DATA] {
+            sample.reopen();
+            let report = check(&sample, depth);
+            sound(&report);
+            let [note] = &report.notes[..] else { panic!("{:?}", report.notes) };
+            assert!(note.contains(what) && note.contains(condemned.as_str()), "{note}");
+        }
+        assert!(sample.contents(second).is_ok() && sample.contents(first).is_err());
+        sample.memory.restore(before);
+    }
+    assert!(check(&sample, DATA).notes.is_empty() && sample.contents(first).is_ok());
 }
 
 #[test]

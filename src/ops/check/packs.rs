@@ -129,7 +129,8 @@ impl<'r> Looker<'r> {
         }
     }
 
-    /// Looks at the front of a pack. Whatever is wrong with it is a problem; an error is one of the index.
+    /// Looks at the front of a pack. Whatever is wrong with it is a problem, or a note if the pack is condemned; an error
+    /// is one of the index.
     fn header(&self, pack: &Candidate) -> Result<Option<(PackNumber, Vec<u8>)>, Error> {
         let name = objects::pack_name(&pack.id);
         let read = match read_header(self.repo, &pack.id, pack.object_bytes) {
@@ -143,7 +144,12 @@ impl<'r> Looker<'r> {
         let front = match read {
             Ok(front) => front,
             Err((what, damaged)) => {
-                if damaged && pack.live {
+                if !pack.live {
+                    let note = format!("{name} is condemned and cannot be read: {what}; no snapshot needs it");
+                    self.note(|found| found.notes.push(note));
+                    return Ok(None);
+                }
+                if damaged {
                     self.note(|found| found.damaged.push(pack.id));
                 }
                 let number = self.repo.index().pack_number(&pack.id);

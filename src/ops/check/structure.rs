@@ -76,35 +76,56 @@ pub fn packs(
     let listed = Catalog::list(repo)?;
     let mut named: Vec<_> = state.packs().filter(|(_, pack)| pack.fate != Fate::Swept).collect();
     named.sort_by_key(|pack| pack.0);
-    let mut candidates = Vec::new();
+    let (mut candidates, mut condemned_gone) = (Vec::new(), Vec::new());
     for (id, pack) in named {
+        let live = pack.fate == Fate::Live;
         match listed.get(id) {
-            None => lost(repo, id, "missing".into(), pack.fate, findings),
             // One that was condemned before any entry named it is of length 0 in the log.
-            Some(info) if !info.holds(pack.bytes) => {
-                lost(repo, id, format!("{} bytes long instead of {}", info.bytes, pack.bytes), pack.fate, findings);
-            }
-            Some(info) => {
-                let live = pack.fate == Fate::Live;
+            Some(info) if info.holds(pack.bytes) => {
                 candidates.push(Candidate { id: *id, object_bytes: info.bytes, bytes: pack.bytes, live });
+            }
+            _ if !live => condemned_gone.push(*id),
+            None => lost(repo, id, "missing".into(), findings),
+            Some(info) => {
+                lost(repo, id, format!("{} bytes long instead of {}", info.bytes, pack.bytes), findings);
             }
         }
     }
+    note_condemned_gone(repo, condemned_gone, notes)?;
     forget_gone(repo, &listed)?;
     note_others(state, &listed, notes);
     Ok(candidates)
 }
 
-/// Notes a pack that is not there, with what the index still knows of it.
-fn lost(repo: &Repository, id: &PackId, what: String, fate: Fate, findings: &mut Findings) {
+/// Notes a live pack that is not there, with what the index still knows of it.
+fn lost(repo: &Repository, id: &PackId, what: String, findings: &mut Findings) {
     findings.add(objects::pack_name(id), what, Place::Beside);
     let mut index = repo.index();
-    if fate == Fate::Live
-        && let Some(number) = index.pack_number(id)
+    if let Some(number) = index.pack_number(id)
         && let Ok(directory) = index.directory(number)
     {
         findings.lost(&directory);
     }
+}
+
+/// Notes condemned packs that are not there. No damage: they do not count, and should a snapshot need one all the same,
+/// the walk finds that.
+fn note_condemned_gone(repo: &Repository, mut gone: Vec<PackId>, notes: &mut Vec<String>) -> Result<(), Error> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    // A prune may have swept them meanwhile: the entry comes before the deleting.
+    let now = repo.refresh()?;
+    gone.retain(|id| now.fate(id) != Some(Fate::Swept));
+    if let Some(first) = gone.first() {
+        notes.push(format!(
+            "{} of the condemned packs are missing or too short, {} the first: no snapshot needs them, but what was \
+             forgotten may not come back",
+            gone.len(),
+            objects::pack_name(first)
+        ));
+    }
+    Ok(())
 }
 
 fn forget_gone(repo: &Repository, listed: &HashMap<PackId, Listed>) -> Result<(), Error> {

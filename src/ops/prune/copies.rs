@@ -63,6 +63,8 @@ impl Copies {
     ) -> Result<bool, RepoError> {
         let mut copies = ask(repo, &mut |index| index.copies(kind, &chunk.id))?;
         copies.retain(|at| at.bytes == chunk.bytes && usage.counts(at.pack));
+        // Numbers are those of one index: by them the next run might find another sound one first.
+        copies.sort_by_cached_key(|at| repo.index().pack(at.pack).map(|row| row.id));
         let (stays, others): (Vec<Location>, Vec<Location>) =
             copies.into_iter().partition(|at| usage.uses(at.pack, at.entry));
         if stays.is_empty() {

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod copies;
 pub mod plan;
 pub mod proof;
+pub mod rehearse;
 pub mod repack;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -48,7 +49,7 @@ impl Options {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
     /// What was planned at the start.
     pub plan: Plan,
@@ -100,11 +101,7 @@ pub fn run(
     now: &dyn Fn() -> Time,
     observer: &dyn Observer,
 ) -> Result<Report, Error> {
-    observer.event(Event::Phase { name: "finding what is used", total: None });
-    let mut session = Session::begin(repo, options)?;
-    let mut report = Report { plan: session.plan(now())?, ..Report::default() };
-    report.notes.extend(session.catalog.faults.iter().map(|(pack, what)| format!("pack {pack}: {what}")));
-    report.notes.extend(runs::tell_lost(&report.plan.lost));
+    let (mut session, mut report) = begin(repo, options, now(), observer)?;
     // What frees space comes first: repacking may need it.
     apply::delete_swept(repo, &mut report)?;
     apply::condemn(&mut session, now, &mut report)?;
@@ -121,6 +118,21 @@ pub fn run(
     report.notes.append(&mut session.copies.notes);
     repo.index().flush_last().map_err(RepoError::from)?;
     Ok(report)
+}
+
+/// What a prune begins with: a session, and a report of the plan and of what is odd.
+fn begin<'r>(
+    repo: &'r Repository,
+    options: &Options,
+    now: Time,
+    observer: &dyn Observer,
+) -> Result<(Session<'r>, Report), Error> {
+    observer.event(Event::Phase { name: "finding what is used", total: None });
+    let mut session = Session::begin(repo, options)?;
+    let mut report = Report { plan: session.plan(now)?, ..Report::default() };
+    report.notes.extend(session.catalog.faults.iter().map(|(pack, what)| format!("pack {pack}: {what}")));
+    report.notes.extend(runs::tell_lost(&report.plan.lost));
+    Ok((session, report))
 }
 
 /// What is known while pruning, as of one head of the log.
@@ -217,17 +229,14 @@ impl<'r> Session<'r> {
         };
         let kind = row.as_ref().map(|row| row.kind).or(self.repo.state().pack(id).map(|pack| pack.kind));
         let kind = kind.unwrap_or(crate::format::Kind::Data);
-        let chunks = row.as_ref().map_or(0, |row| row.chunks.into());
-        let unneeded =
-            Facts { id: *id, kind, bytes, chunks, standing, needed: false, used_bytes: 0, unused_bytes: bytes };
+        let unneeded = Facts { id: *id, kind, bytes, chunks: 0, standing, needed: false, unused_bytes: bytes };
         match (standing, row) {
             (Standing::Live, Some(row)) if self.usage.counts(row.number) => {
                 let used = self.usage.of(row.number)?;
                 let needed = used.chunks > 0 || !self.usage.records(row.number).is_empty();
                 // The directory is written again with what is used; with tiny chunks it is most of a pack.
                 let unused_bytes = if needed { used.unused_bytes } else { bytes };
-                let used_bytes = bytes.saturating_sub(unused_bytes);
-                Ok(Some(Facts { needed, used_bytes, unused_bytes, ..unneeded }))
+                Ok(Some(Facts { chunks: row.chunks.into(), needed, unused_bytes, ..unneeded }))
             }
             (Standing::Live, _) if self.is_lost(id)? => Ok(Some(Facts { standing: Standing::Lost, ..unneeded })),
             (Standing::Live, _) if self.is_ruined(id)? => Ok(Some(unneeded)),

@@ -1,6 +1,7 @@
 //! Deciding what becomes of each pack. Pure: facts in, plan out.
 //!
-//! Promise: a plan says exactly what would be freed, and when. Left out on purpose: finding the facts, and acting.
+//! Promise: a plan says of each pack what becomes of it, and when. Left out on purpose: finding the facts, acting, and
+//! what repacking makes of packs (`ops/prune/rehearse`).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,14 +30,12 @@ pub struct Facts {
     pub kind: Kind,
     /// Length of its object; 0 when there is none.
     pub bytes: u64,
-    /// Chunks in it, needed or not.
+    /// Chunks in it, needed or not; 0 unless it counts.
     pub chunks: u64,
     /// Where it stands.
     pub standing: Standing,
     /// Whether a live snapshot needs anything of it.
     pub needed: bool,
-    /// About the bytes in it that are needed.
-    pub used_bytes: u64,
     /// About the bytes in it that nothing needs.
     pub unused_bytes: u64,
 }
@@ -125,32 +124,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What is deleted in this run.
-    pub fn deleted(&self) -> Tally {
-        let mut tally = Tally::of(&self.delete);
-        tally.add(Tally::of(&self.sweep));
-        if self.at_once {
-            tally.add(Tally::of(&self.condemn));
-            tally.add(Tally::of(&self.repack));
-        }
-        tally
-    }
-
-    /// What is condemned in this run, and deleted by a later one after the grace period.
-    pub fn condemned(&self) -> Tally {
-        let mut tally = Tally::default();
-        if !self.at_once {
-            tally.add(Tally::of(&self.condemn));
-            tally.add(Tally::of(&self.repack));
-        }
-        tally
-    }
-
-    /// About the bytes that repacking writes again.
-    pub fn rewritten_bytes(&self) -> u64 {
-        self.repack.iter().map(|pack| pack.used_bytes).sum()
-    }
-
     /// Bytes in packs that stay although nothing needs them.
     pub fn unused_left(&self) -> u64 {
         self.keep.iter().map(|pack| pack.unused_bytes).sum()

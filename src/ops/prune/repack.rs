@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::format::log::{Action, PackUse};
 use crate::format::packs::{BlockKind, Codec};
 use crate::format::{Kind, Time};
-use crate::id::PackId;
+use crate::id::{ChunkId, PackId};
 use crate::index::PackNumber;
 use crate::ops::prune::plan::{Facts, Tally};
 use crate::ops::prune::{Error, Report, Session, apply};
@@ -40,7 +40,7 @@ pub fn run(
     session.catch_up(&session.repo.state())?;
     let chosen = session.plan(now())?.repack;
     let before: HashSet<PackId> = session.repo.index().packs().map(|row| row.id).collect();
-    match copy(session, &chosen, observer, report) {
+    match copy(session, &chosen, Mode::StoreInOrder, observer, report) {
         Ok((copied, written)) => publish(session, &copied, &written, now, report),
         Err(RepoError::Storage(error)) if error.kind == ErrorKind::NoSpace => {
             report.repack_failed = Some(error.to_string());
@@ -51,9 +51,24 @@ pub fn run(
     }
 }
 
+/// Does all of it but storing, counts it in the report, and returns what would be condemned.
+pub fn weigh(
+    session: &Session<'_>,
+    chosen: &[Facts],
+    observer: &dyn Observer,
+    report: &mut Report,
+) -> Result<Vec<Facts>, RepoError> {
+    let (copied, written) = copy(session, chosen, Mode::Weigh, observer, report)?;
+    // Nobody else writes, so that each of them is replaced.
+    let replaced: Vec<Facts> = copied.iter().map(|copied| copied.facts).collect();
+    count(&replaced, &written, report);
+    Ok(replaced)
+}
+
 fn copy(
     session: &Session<'_>,
     chosen: &[Facts],
+    mode: Mode,
     observer: &dyn Observer,
     report: &mut Report,
 ) -> Result<(Vec<Copied>, Written), RepoError> {
@@ -62,12 +77,15 @@ fn copy(
         let index = repo.index();
         chosen.iter().filter_map(|facts| Some((index.pack_number(&facts.id)?, *facts))).collect()
     };
-    old.sort_by_key(|pack| pack.0);
+    // What was stored together stays together, and whoever repacks the same makes the same of it.
+    let stored_at = |id: &PackId| session.catalog.listed.get(id).map(|info| info.stored_at);
+    old.sort_by_key(|(_, facts)| (stored_at(&facts.id), facts.id));
     // A writer takes what lies in listed packs as stored, unseen. Here the old copy goes for good, so it relies on none.
-    let mut writer = Writer::new(repo, &Catalog::default(), session.options.threads, Mode::Store)?;
+    let mut writer = Writer::new(repo, &Catalog::default(), session.options.threads, mode)?;
+    let mut doubles = HashSet::new();
     let mut copied = Vec::new();
     for (number, facts) in old {
-        match copy_pack(session, number, &mut writer) {
+        match copy_pack(session, number, &mut doubles, &mut writer) {
             Ok(records) => copied.push(Copied { facts, number, records }),
             Err(error) if error.is_damage() => report.notes.push(format!("not repacked: {error}")),
             Err(error) => return Err(error),
@@ -77,8 +95,14 @@ fn copy(
     Ok((copied, writer.drain()?.finish(None)?))
 }
 
-/// Copies what is used of one pack, and returns the record blocks that were.
-fn copy_pack(session: &Session<'_>, number: PackNumber, writer: &mut Writer) -> Result<HashSet<u32>, RepoError> {
+/// Copies what is used of one pack, and returns the record blocks that were. A chunk of which several copies count is
+/// copied once.
+fn copy_pack(
+    session: &Session<'_>,
+    number: PackNumber,
+    doubles: &mut HashSet<ChunkId>,
+    writer: &mut Writer,
+) -> Result<HashSet<u32>, RepoError> {
     let (repo, usage) = (session.repo, &session.usage);
     let reader = repo.pack_reader(number)?;
     let mut unpacker = Unpacker::new()?;
@@ -99,6 +123,9 @@ fn copy_pack(session: &Session<'_>, number: PackNumber, writer: &mut Writer) -> 
         let squeeze = if block.codec == Codec::Raw { Squeeze::No } else { Squeeze::Yes };
         for chunk in used {
             let chunk_bytes = verified(repo, reader.kind, &bytes, chunk.offset, chunk.bytes, &chunk.id)?;
+            if usage.may_be_double(&chunk.id) && !doubles.insert(chunk.id) {
+                continue;
+            }
             match reader.kind {
                 Kind::Data => drop(writer.data(chunk.id, chunk_bytes, squeeze)?),
                 Kind::Tree => drop(writer.page(chunk_bytes)?),
@@ -129,10 +156,14 @@ fn publish(
         let packs = not_named(state, written);
         Ok((!condemned.is_empty()).then_some(Action::Repack { packs, condemned }))
     })?;
-    report.repacked.add(Tally::of(&condemned));
-    report.condemned.add(Tally::of(&condemned));
-    written.packs.iter().for_each(|pack| report.new_packs.count(pack.bytes));
+    count(&condemned, written, report);
     Ok(())
+}
+
+fn count(condemned: &[Facts], written: &Written, report: &mut Report) {
+    report.repacked.add(Tally::of(condemned));
+    report.condemned.add(Tally::of(condemned));
+    written.packs.iter().for_each(|pack| report.new_packs.count(pack.bytes));
 }
 
 /// The packs of this run that no entry names yet.

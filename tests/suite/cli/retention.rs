@@ -98,14 +98,23 @@ fn what_is_forgotten_can_come_back_until_it_is_pruned() {
     );
     shell.types(&format!("cat {first}:one")).sees(0, "one", "");
     shell.types(&format!("forget {first} --quiet")).sees(0, "", "");
-    shell.types("prune --dry-run --grace 0s --max-unused 0").sees(
+    let objects = shell.objects();
+    let dry = shell.types("prune --dry-run --grace 0s --max-unused 0");
+    dry.sees(
         0,
         "would delete * packs, *
-         would repack *
+         would repack * into *
          would keep *",
         "",
     );
-    shell.types("prune --grace 0s --max-unused 0").sees(0, "deleted * pack*\nrepacked *", "");
+    let figures = shell.types("prune --dry-run --grace 0s --max-unused 0 --json").json();
+    assert_eq!(shell.objects(), objects, "nothing was written");
+    let run = shell.types("prune --grace 0s --max-unused 0");
+    run.sees(0, "deleted * pack*\nrepacked * into *", "");
+    let said = |line: &str| line.split_once("  ").unwrap().1.trim().to_owned();
+    let lines: Vec<String> = run.stdout.lines().map(said).collect();
+    assert_eq!(dry.stdout.lines().take(2).map(said).collect::<Vec<_>>(), lines);
+    assert!(figures["new_packs"]["bytes"].as_u64() > Some(0) && figures["packs"].is_array(), "{figures}");
     shell.types(&format!("tag {first} --add back")).sees(
         1,
         "",
