@@ -268,7 +268,7 @@ fn the_snapshot_of_another_source_is_refused_before_anything_is_stored() {
             1,
             "",
             "error: cannot put it back into settings
-               there is no file app.db in the snapshot
+               there is no file app.db in the snapshot; restore it with --to
                the snapshot is of files; of settings there is settings@latest
              hint: nothing was changed"
                 .replace("             ", "")
@@ -279,7 +279,10 @@ fn the_snapshot_of_another_source_is_refused_before_anything_is_stored() {
     assert_eq!(sum(&database(&shell)), 3);
     for (line, why) in [
         ("restore settings@latest --into files --yes", "the snapshot is not of */data; restore it with --to"),
-        ("restore settings@latest --into flows --dry-run", "there is no file flows.json in the snapshot"),
+        (
+            "restore settings@latest --into flows --dry-run",
+            "there is no file flows.json in the snapshot; restore it with --to",
+        ),
     ] {
         let target = line.split(' ').nth(3).unwrap();
         let expected = format!(

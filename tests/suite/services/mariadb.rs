@@ -12,13 +12,13 @@ use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
 
-const PASSWORD: &str = "it's \"secret\\";
+pub const PASSWORD: &str = "it's \"secret\\";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server of its own, on a socket and on a free port.
 pub struct Server {
     folder: TempDir,
-    port: u16,
+    pub port: u16,
     running: Child,
 }
 
