@@ -27,7 +27,8 @@ fn refuses(keys: &str, files: &[&str], said: &str) {
     let password = larder.file("password", "s3cret");
     let log = larder.path("log").display().to_string();
     let hooks = ["before", "after", "stop", "start"].map(|name| format!("{name} = \"echo {name} >>{log}\"\n")).concat();
-    larder.configure(&format!("[source.own]\n{keys}\npassword_file = \"{password}\"\n[source.own.hooks]\n{hooks}"));
+    let keys = keys.replace("SECRET", &password);
+    larder.configure(&format!("[source.own]\n{keys}\n[source.own.hooks]\n{hooks}"));
     let given = larder.path("given");
     for file in files {
         fs::create_dir_all(given.join(file).parent().unwrap()).unwrap();
@@ -51,7 +52,7 @@ fn refuses(keys: &str, files: &[&str], said: &str) {
 
 #[test]
 fn postgres_takes_dumps_of_its_databases_only() {
-    let keys = "kind = \"postgres\"\nhost = \"/none\"\nuser = \"app\"";
+    let keys = "kind = \"postgres\"\nhost = \"/none\"\nuser = \"app\"\npassword_file = \"SECRET\"";
     refuses(keys, &["globals.sql", "notes"], "the snapshot holds no dump of a database; restore it with --to");
     refuses(
         &format!("{keys}\ndatabases = [\"shop\", \"stock\"]"),
@@ -62,7 +63,7 @@ fn postgres_takes_dumps_of_its_databases_only() {
 
 #[test]
 fn mariadb_takes_dumps_of_its_databases_only() {
-    let keys = "kind = \"mariadb\"\nsocket = \"/none\"\nuser = \"app\"";
+    let keys = "kind = \"mariadb\"\nsocket = \"/none\"\nuser = \"app\"\npassword_file = \"SECRET\"";
     refuses(keys, &["shop.sql"], "there is no file _databases.sql in the snapshot; restore it with --to");
     refuses(keys, &["_databases.sql", "_users.sql"], "the snapshot holds no dump of a database; restore it with --to");
     refuses(
@@ -74,7 +75,7 @@ fn mariadb_takes_dumps_of_its_databases_only() {
 
 #[test]
 fn redis_takes_its_dump_only() {
-    let keys = "kind = \"redis\"\nsocket = \"/none\"\ndata_file = \"/none/dump.rdb\"";
+    let keys = "kind = \"redis\"\npassword_file = \"SECRET\"\nsocket = \"/none\"\ndata_file = \"/none/dump.rdb\"";
     refuses(keys, &["folder/dump.rdb"], "there is no file dump.rdb in the snapshot; restore it with --to");
     refuses(keys, &["dump.rdb/file"], "there is no file dump.rdb in the snapshot; restore it with --to");
 }
@@ -82,17 +83,30 @@ fn redis_takes_its_dump_only() {
 #[test]
 fn http_takes_its_export_only() {
     let (url, file) = (nobody(), "file = \"export.json\"");
-    let keys = format!("kind = \"http\"\nurl = \"{url}/a\"\nrestore_url = \"{url}/b\"\nuser = \"app\"\n{file}");
+    let keys = format!(
+        "kind = \"http\"\nurl = \"{url}/a\"\nrestore_url = \"{url}/b\"\nuser = \"app\"\npassword_file = \"SECRET\"\n{file}"
+    );
     refuses(&keys, &["old.json"], "there is no file export.json in the snapshot; restore it with --to");
 }
 
 #[test]
 fn rabbitmq_takes_definitions_or_its_data_folder_only() {
-    let keys = format!("kind = \"rabbitmq\"\nurl = \"{}\"\nuser = \"root\"", nobody());
+    let keys = format!("kind = \"rabbitmq\"\nurl = \"{}\"\nuser = \"root\"\npassword_file = \"SECRET\"", nobody());
     refuses(&keys, &["data/file"], "there is no file definitions.json in the snapshot; restore it with --to");
     refuses(
         &format!("{keys}\ndata_directory = \"/none\""),
         &["definitions.json"],
         "the snapshot has definitions only: leave out `data_directory` to import them",
+    );
+}
+
+#[test]
+fn qdrant_takes_snapshots_of_its_collections_only() {
+    let keys = format!("kind = \"qdrant\"\nurl = \"{}\"\napi_key_file = \"SECRET\"", nobody());
+    refuses(&keys, &["aliases.json"], "in the snapshot, there are no collections; restore it with --to");
+    refuses(
+        &format!("{keys}\ncollections = [\"new\"]"),
+        &["aliases.json", "old.snapshot"],
+        "in the snapshot, there is no collection \"new\", but old; restore it with --to",
     );
 }
