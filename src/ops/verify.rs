@@ -5,13 +5,16 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
+use std::ops::ControlFlow;
 use std::thread;
 
 use serde::de::IgnoredAny;
 use tempfile::TempDir;
 
 use crate::format::record::ListingRoot;
+use crate::ops::cat::stored::Stored;
 use crate::ops::cat::{self, cat};
+use crate::ops::entries::{self, archive};
 use crate::ops::rdb::Rdb;
 use crate::repo::Repository;
 use crate::sqlite::online;
@@ -36,6 +39,8 @@ pub enum Form {
     Sql,
     /// An SQLite database.
     Sqlite,
+    /// A tar archive, not compressed.
+    Tar,
 }
 
 /// Why a file is not what it should be.
@@ -76,6 +81,29 @@ pub fn verify(repo: &Repository, root: &ListingRoot, path: &[u8], form: Form, th
                 Ok(flaws) => Err(Flaw::Form(format!("is a damaged database: {}", flaws.join("; ")))),
                 Err(error) => Err(Flaw::Form(format!("is no database: {error}"))),
             }
+        }
+        Form::Tar => {
+            // The listing reads headers only.
+            cat(repo, root, path, &mut io::sink(), threads)?;
+            lists(&Stored::open(repo, root, path)?)
+        }
+    }
+}
+
+/// Lists an archive to its end. One of nothing is none: that is what anything empty looks like.
+fn lists(stored: &Stored<'_>) -> Result<(), Flaw> {
+    let mut members = 0_u64;
+    let listed = archive::members(stored, &mut |_| {
+        members += 1;
+        ControlFlow::Continue(())
+    });
+    match listed {
+        Ok(()) if members == 0 => Err(Flaw::Form("is an archive of nothing".to_owned())),
+        Ok(()) => Ok(()),
+        Err(entries::Error::Cat(error)) => Err(error.into()),
+        Err(error) => {
+            let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
+            Err(Flaw::Form(format!("does not list: {error}{why}")))
         }
     }
 }

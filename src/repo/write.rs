@@ -282,12 +282,13 @@ impl Drained {
         self.shared.finished_bytes.load(Ordering::Relaxed) + waiting
     }
 
-    /// Stores the record as the last block of the tree pack and ends the run: everything is durable afterwards.
+    /// Stores the record as the last block of the tree pack and ends the run: everything is durable afterwards. That pack
+    /// is the last one: where the others cannot be stored, no record is left that says they were.
     pub fn finish(self, record: Option<&[u8]>) -> Result<Written, Error> {
         let Self { shared, keeper, .. } = self;
         let shelf = keeper.queue.clone().ok_or(Error::Worker)?;
         let mut packer = Packer::new(shared.level)?;
-        let mut sealed_record = Vec::new();
+        let (mut sealed_record, mut last) = (Vec::new(), None);
         if let Some(record) = record {
             let info = BlockInfo {
                 kind: BlockKind::Record,
@@ -296,16 +297,14 @@ impl Drained {
                 sealed_bytes: 0,
                 chunks: Vec::new(),
             };
-            if let Some(full) = shared.seal_block(&mut packer, Kind::Tree, info, record, Squeeze::Yes, None)? {
-                shared.finish_pack(full, &shelf)?;
-            }
+            last = shared.seal_block(&mut packer, Kind::Tree, info, record, Squeeze::Yes, None)?;
             sealed_record = seal_record(&shared.run, record)?;
         }
-        let open: Vec<PackCell> = lock(&shared.current).drain().map(|(_, cell)| cell).collect();
-        for cell in open {
-            if let Some(pack) = lock(&cell).take().filter(|pack| !pack.is_empty()) {
-                shared.finish_pack(pack, &shelf)?;
-            }
+        let mut open: Vec<(Kind, PackCell)> = lock(&shared.current).drain().collect();
+        open.sort_by_key(|(kind, _)| *kind == Kind::Tree);
+        let open = open.into_iter().filter_map(|(_, cell)| lock(&cell).take());
+        for pack in open.chain(last).filter(|pack| !pack.is_empty()) {
+            shared.finish_pack(pack, &shelf)?;
         }
         drop(shelf);
         keeper.finish()?;

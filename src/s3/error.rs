@@ -114,7 +114,9 @@ impl Error {
         match self {
             Self::Place { .. } => "correct `endpoint` and `bucket`",
             Self::Key { .. } => "rename the object, or leave it out with `exclude`",
-            Self::Http(http::Error::Silent { .. }) => "check `endpoint`, and that the server runs and can be reached",
+            Self::Http(http::Error::Silent { .. }) => {
+                "check `endpoint`, for https `ca_file`, and that the server runs and can be reached"
+            }
             Self::Http(http::Error::Certificates { .. }) => "correct `ca_file`",
             Self::Http(_) | Self::Answer { .. } => "check that `endpoint` is the address of a server that speaks S3",
             Self::Broken { .. } => "try again; see the server's log",

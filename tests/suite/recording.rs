@@ -63,6 +63,22 @@ fn a_first_backup_puts_packs_barrier_log_entry_barrier_and_nothing_else() {
     assert_eq!(changes, ["PutNew packs", "PutNew packs", "Barrier", "PutNew log", "Barrier"]);
 }
 
+/// What cannot be stored for want of room leaves no record that says it was.
+#[test]
+fn the_pack_with_the_record_is_put_last() {
+    // By chance it would be so half of the time.
+    for _ in 0..8 {
+        let recorded = recorded();
+        recorded.test.backup(&recorded.repo, "first", &tree());
+        let changes = recorded.recording.changes();
+        let last = changes.iter().rfind(|call| call.starts_with("PutNew packs/")).unwrap();
+        let state = recorded.repo.state();
+        let kind = |id: &larder::id::PackId| state.pack(id).unwrap().kind;
+        let of_last: Vec<_> = state.packs().map(|(id, _)| *id).filter(|id| last.contains(&id.to_string())).collect();
+        assert_eq!(of_last.iter().map(kind).collect::<Vec<_>>(), [larder::format::Kind::Tree], "{changes:?}");
+    }
+}
+
 #[test]
 fn an_unchanged_rerun_writes_one_log_entry_and_the_record_alone_in_a_tree_pack() {
     let recorded = recorded();

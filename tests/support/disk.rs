@@ -18,6 +18,13 @@ impl Disk {
         mount.status().is_ok_and(|status| status.success()).then(|| Self(folder))
     }
 
+    /// From now on so many bytes.
+    pub fn resize(&self, bytes: u64) {
+        let size = format!("remount,size={bytes}");
+        let resized = Command::new("mount").args(["-o", &size]).arg(self.path()).status().unwrap();
+        assert!(resized.success());
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.0.path()

@@ -45,22 +45,31 @@ impl Engine {
     pub fn start() -> Self {
         // Short: the path of a socket may have 107 bytes.
         let folder = tempfile::Builder::new().prefix("dk").tempdir_in("/tmp").unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let log = fs::File::create(at("log")).unwrap();
-        let mut command = Command::new("dockerd");
-        command.arg("--data-root").arg(at("root")).arg("--exec-root").arg(at("exec")).arg("--pidfile").arg(at("pid"));
-        command.arg("--host").arg(format!("unix://{}", at("socket").display()));
-        command.args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"]);
-        command.env("PATH", PATH).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let daemon = command.spawn().expect("dockerd is not installed: run scripts/test");
+        let daemon = begun(&folder);
         let mut engine = Self { folder, daemon };
-        wait_for("the engine starts", || {
-            let ended = engine.daemon.try_wait().unwrap();
-            assert!(ended.is_none(), "dockerd {ended:?}: {}", fs::read_to_string(engine.path("log")).unwrap());
-            engine.docker(&["version"]).status.success()
-        });
+        engine.is_up();
         engine.make_box();
         engine
+    }
+
+    fn is_up(&mut self) {
+        wait_for("the engine starts", || {
+            let ended = self.daemon.try_wait().unwrap();
+            assert!(ended.is_none(), "dockerd {ended:?}: {}", fs::read_to_string(self.path("log")).unwrap());
+            self.docker(&["version"]).status.success()
+        });
+    }
+
+    /// Ends it at once, as `kill -9` does.
+    pub fn dies(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+    }
+
+    /// Starts it again, with what it had.
+    pub fn comes_back(&mut self) {
+        self.daemon = begun(&self.folder);
+        self.is_up();
     }
 
     /// A place in its folder.
@@ -186,11 +195,20 @@ impl Engine {
     }
 }
 
+fn begun(folder: &TempDir) -> Child {
+    let at = |name: &str| folder.path().join(name);
+    let log = fs::File::create(at("log")).unwrap();
+    let mut command = Command::new("dockerd");
+    command.arg("--data-root").arg(at("root")).arg("--exec-root").arg(at("exec")).arg("--pidfile").arg(at("pid"));
+    command.arg("--host").arg(format!("unix://{}", at("socket").display()));
+    command.args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"]);
+    command.env("PATH", PATH).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    command.spawn().expect("dockerd is not installed: run scripts/test")
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
-        if matches!(self.daemon.try_wait(), Ok(None)) {
-            self.end();
-        }
+        self.end();
         for mount in mounts_below(self.folder.path()) {
             let _a_folder_is_left_then = Command::new("umount").arg("--lazy").arg(mount).status();
         }

@@ -159,7 +159,7 @@ fn look_at_drill(section: &Section<'_, '_>, source: &Source) {
     }
 }
 
-const FORMS: [(&str, Form); 3] = [("any", Form::Any), ("json", Form::Json), ("sql", Form::Sql)];
+const FORMS: [(&str, Form); 4] = [("any", Form::Any), ("json", Form::Json), ("sql", Form::Sql), ("tar", Form::Tar)];
 
 /// What a file must look like: what `form` says, or else the file's ending.
 fn form(section: &Section<'_, '_>, file: Option<&str>) -> Form {
@@ -167,6 +167,7 @@ fn form(section: &Section<'_, '_>, file: Option<&str>) -> Form {
         match file.and_then(|file| file.rsplit_once('.')).map(|(_, ending)| ending) {
             Some("json") => Form::Json,
             Some("sql") => Form::Sql,
+            Some("tar") => Form::Tar,
             _ => Form::Any,
         }
     })

@@ -37,7 +37,7 @@ impl Service for Command {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        stored.bytes(self.file.as_bytes()).map(drop)
+        stored.has(self.file.as_bytes())
     }
 
     fn put_back(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {

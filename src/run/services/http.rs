@@ -38,7 +38,7 @@ impl Service for Http {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        stored.bytes(self.file.as_bytes()).map(drop)
+        stored.has(self.file.as_bytes())
     }
 
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {

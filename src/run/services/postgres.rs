@@ -87,17 +87,16 @@ impl Service for Postgres {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        self.chosen(&stored.names_ending(".sql")?).map(drop)
+        stored.databases(&[GLOBALS], &self.databases).map(drop)
     }
 
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let server = self.server(world)?;
-        let dumps = stored.names_ending(".sql")?;
-        let databases = self.chosen(&dumps)?;
-        if self.globals && dumps.iter().any(|name| format!("{name}.sql") == GLOBALS) {
+        let databases = stored.databases(&[GLOBALS], &self.databases)?;
+        if self.globals && stored.files()?.iter().any(|(name, _)| name == GLOBALS.as_bytes()) {
             make_roles(&server, stored)?;
         }
-        databases.into_iter().try_for_each(|name| {
+        databases.iter().try_for_each(|name| {
             put_back_one(&server, name, stored).map_err(|error| format!("database {name}: {error}"))
         })
     }
@@ -117,16 +116,6 @@ impl Service for Postgres {
 }
 
 impl Postgres {
-    /// Which of the dumps in a snapshot are put back.
-    fn chosen<'d>(&self, dumps: &'d [String]) -> Result<Vec<&'d String>, String> {
-        let mut databases: Vec<&String> = dumps.iter().filter(|name| format!("{name}.sql") != GLOBALS).collect();
-        if let Some(missing) = self.databases.iter().find(|name| !dumps.contains(name)) {
-            return Err(format!("the snapshot holds no dump of the database {missing}"));
-        }
-        databases.retain(|name| self.databases.is_empty() || self.databases.contains(name));
-        if databases.is_empty() { Err("the snapshot holds no dump of a database".to_owned()) } else { Ok(databases) }
-    }
-
     fn server(&self, world: &World<'_>) -> Result<Server, String> {
         Ok(Server {
             host: self.host.clone(),

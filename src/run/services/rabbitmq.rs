@@ -89,7 +89,7 @@ impl Service for Rabbitmq {
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
         if self.data_directory.is_none() {
-            return stored.bytes(DEFINITIONS.as_bytes()).map(drop);
+            return stored.has(DEFINITIONS.as_bytes());
         }
         if stored.is_folder(DATA.as_bytes())? {
             return Ok(());
@@ -204,7 +204,7 @@ impl Rabbitmq {
             }
             Error::Refused { status: 401, .. } => "check `user` and the password",
             Error::Silent { .. } => {
-                "check that the node runs, and `url`; the management plugin must be on: \
+                "check that the node runs, `url`, and for https `ca_file`; the management plugin must be on: \
                  rabbitmq-plugins enable rabbitmq_management"
             }
             Error::Certificates { .. } => "check `ca_file`: it must hold certificates as PEM",

@@ -40,7 +40,7 @@ impl Service for Sqlite {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        stored.bytes(&self.own_name()).map(drop)
+        stored.has(&self.own_name())
     }
 
     fn put_back(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {

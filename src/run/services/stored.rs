@@ -63,14 +63,46 @@ impl Stored<'_> {
 
     /// The entry at a path.
     pub fn entry(&self, path: &[u8]) -> Result<Entry, String> {
-        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
-        found.ok_or_else(|| format!("{} is not in the snapshot", String::from_utf8_lossy(path)))
+        self.found(path)?.ok_or_else(|| format!("{} is not in the snapshot", String::from_utf8_lossy(path)))
+    }
+
+    fn found(&self, path: &[u8]) -> Result<Option<Entry>, String> {
+        find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))
+    }
+
+    /// That there is a file at a path, for a service that takes nothing else.
+    pub fn has(&self, path: &[u8]) -> Result<(), String> {
+        match self.found(path)?.map(|entry| entry.node) {
+            Some(Node::File { .. }) => Ok(()),
+            _ => Err(format!("{}; restore it with --to", no_file(path))),
+        }
     }
 
     /// The names of files in the snapshot's root that end so, as text and without that ending.
     pub fn names_ending(&self, ending: &str) -> Result<Vec<String>, String> {
         let names = self.files()?.into_iter().filter_map(|(name, _)| String::from_utf8(name).ok());
         Ok(names.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect())
+    }
+
+    /// The databases whose dumps are to be put back: those `wanted`, or else all. `others` are no dumps of databases.
+    pub fn databases(&self, others: &[&str], wanted: &[String]) -> Result<Vec<String>, String> {
+        let mut databases = self.names_ending(".sql")?;
+        databases.retain(|name| !others.contains(&format!("{name}.sql").as_str()));
+        let missing = wanted.iter().find(|name| !databases.contains(name));
+        match missing {
+            _ if databases.is_empty() => {
+                Err("the snapshot holds no dump of a database; restore it with --to".to_owned())
+            }
+            Some(missing) => Err(format!(
+                "the snapshot holds no dump of the database {missing}, but of {}: correct `database`, or restore it with \
+                 --to",
+                databases.join(", ")
+            )),
+            None => {
+                databases.retain(|name| wanted.is_empty() || wanted.contains(name));
+                Ok(databases)
+            }
+        }
     }
 
     /// Whether there is a file at a path, and no folder.
@@ -80,8 +112,7 @@ impl Stored<'_> {
 
     /// Whether there is a folder at a path.
     pub fn is_folder(&self, path: &[u8]) -> Result<bool, String> {
-        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
-        Ok(found.is_some_and(|entry| matches!(entry.node, Node::Directory)))
+        Ok(self.found(path)?.is_some_and(|entry| matches!(entry.node, Node::Directory)))
     }
 
     /// Writes the content of a file.
@@ -184,10 +215,9 @@ impl Stored<'_> {
 
     /// The length of a file.
     pub fn bytes(&self, path: &[u8]) -> Result<u64, String> {
-        let found = find(self.repo, &self.record.root, path).map_err(|error| with_causes(&error))?;
-        match found.map(|entry| entry.node) {
+        match self.found(path)?.map(|entry| entry.node) {
             Some(Node::File { bytes, .. }) => Ok(bytes),
-            _ => Err(format!("there is no file {} in the snapshot", String::from_utf8_lossy(path))),
+            _ => Err(no_file(path)),
         }
     }
 
@@ -207,4 +237,8 @@ impl Stored<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn no_file(path: &[u8]) -> String {
+    format!("there is no file {} in the snapshot", String::from_utf8_lossy(path))
 }

@@ -1,4 +1,5 @@
-//! Disks that are full when something is put back: what was there stays, or can be put back.
+//! Full disks. That of the repository: what does not fit fails alone, and nothing is the worse for it. That of what is put
+//! back: what was there stays, or can be put back.
 
 use std::fs;
 use std::path::Path;
@@ -75,4 +76,76 @@ fn a_folder_is_put_back_once_there_is_room() {
     assert_eq!(fs::read_dir(&data).unwrap().count(), 2);
     shell.types("check --read-data --quiet").sees(0, "", "");
     shell.types("run --quiet").sees(0, "", "");
+}
+
+/// Folders, a database and a command, some of which fit: a configuration for a repository on this disk.
+fn with_repository_on(disk: &Disk) -> Shell {
+    let place = disk.path().join("repository").display().to_string();
+    let shell = Shell::bare().set("LARDER_REPO", &place);
+    shell.types("init --timezone UTC --recovery-file recovery --quiet").sees(0, "", "");
+    let here = shell.folder.path().display().to_string();
+    let mut text = format!("[repository]\npath = \"{place}\"\nkey_file = \"{here}/key\"\n");
+    for (name, number, bytes) in [("first", 1, 300_000), ("large", 2, 4_000_000), ("then", 3, 200_000)] {
+        fs::create_dir(shell.path(name)).unwrap();
+        write(&shell.path(name), "noise", number, bytes);
+        text += &format!("[source.{name}]\nkind = \"directory\"\npaths = [\"{here}/{name}\"]\n");
+    }
+    Connection::open(shell.path("app.db"))
+        .unwrap()
+        .execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (7)")
+        .unwrap();
+    text += &format!("[source.app]\nkind = \"sqlite\"\npath = \"{here}/app.db\"\n");
+    text += "[source.stream]\nkind = \"command\"\ncommand = \"cat large/noise then/noise\"\nfile = \"noise\"\n";
+    shell.write("larder.toml", &text);
+    shell
+}
+
+/// Which sources a run says have a snapshot, and which of the others say that there is no room.
+fn who_has_a_snapshot(shell: &Shell, line: &str, code: i32) -> (Vec<String>, Vec<String>) {
+    let seen = shell.types(line);
+    assert_eq!(seen.code, code, "{}{}", seen.stdout, seen.stderr);
+    let report = seen.json();
+    let (has, has_none): (Vec<_>, Vec<_>) =
+        report["sources"].as_array().unwrap().iter().partition(|source| source["snapshot"].is_string());
+    let no_room = |source: &&&serde_json::Value| source["errors"].to_string().contains("No space left on device");
+    assert_eq!(has_none.iter().filter(no_room).count(), has_none.len(), "{report}");
+    let names = |sources: Vec<&serde_json::Value>| {
+        let mut names: Vec<String> = sources.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    (names(has), names(has_none))
+}
+
+fn comes_back(shell: &Shell, name: &str, number: u64, bytes: usize) {
+    shell.types(&format!("restore {name}@latest --to back --existing replace --quiet")).sees(0, "", "");
+    assert!(fs::read(shell.path("back/noise")).unwrap()[..] == noise(number, bytes)[..], "{name}");
+}
+
+#[test]
+fn a_repository_that_fills_in_the_middle_of_a_run_keeps_what_fits_and_needs_nothing_but_room() {
+    let Some(disk) = Disk::new(3 << 20) else { return eprintln!("{NOBODY_MAY}") };
+    let shell = with_repository_on(&disk);
+    let (has, has_none) = who_has_a_snapshot(&shell, "run --json", 1);
+    assert_eq!((has.join(" "), has_none.join(" ")), ("app first then".to_owned(), "large stream".to_owned()));
+    // Neither damage nor the record of a snapshot that is none.
+    let seen = shell.types("check --read-data");
+    assert!(seen.code == 0 && !seen.stderr.contains("records of snapshots"), "{}{}", seen.stdout, seen.stderr);
+    comes_back(&shell, "first", 1, 300_000);
+    // Not a byte: none of them, not even what did not change, and nobody else. What there is stays.
+    let _as_much_as_there_is_room = fs::write(disk.path().join("junk"), vec![1; 4 << 20]);
+    assert_eq!(who_has_a_snapshot(&shell, "run --json", 1).1.len(), 5);
+    let refused = shell.types("backup first");
+    assert!(refused.code == 11 && refused.stderr.contains("No space left on device"), "{}", refused.stderr);
+    shell.types("check --read-data --quiet").sees(0, "", "");
+    comes_back(&shell, "then", 3, 200_000);
+    // With room, all is as if nothing had happened.
+    fs::remove_file(disk.path().join("junk")).unwrap();
+    disk.resize(40 << 20);
+    assert_eq!(who_has_a_snapshot(&shell, "run --json", 0).0.len(), 5);
+    comes_back(&shell, "large", 2, 4_000_000);
+    shell.types("check --read-data --quiet").sees(0, "", "");
+    let count =
+        |source: &str| shell.types(&format!("snapshots --json --source {source}")).json().as_array().unwrap().len();
+    assert_eq!(["first", "large", "stream", "then"].map(count), [2, 1, 1, 2]);
 }

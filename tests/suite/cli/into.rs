@@ -186,6 +186,21 @@ fn a_stop_that_fails_changes_nothing_and_starts_again() {
     assert_eq!(shell.read("calls"), "start\nstart\n");
 }
 
+/// Hooks have their time; what comes after one that took longer is as if it had failed.
+#[test]
+fn hooks_that_hang_are_ended_and_all_is_as_before() {
+    for (hanging, calls) in [("stop", "start\nstart\n"), ("probe", "start\nstart\n")] {
+        let shell = configured();
+        let here = shell.folder.path().display().to_string();
+        database(&shell).execute_batch("DELETE FROM t; INSERT INTO t VALUES (40)").unwrap();
+        hook(&shell, &format!("{hanging} = \"exec sleep 600\"\nstart = \"echo start >>{here}/calls\"\nlimit = \"1s\""));
+        let failed = shell.types(INTO);
+        let said = format!("hook {hanging}: sh took longer than 1 seconds and was ended");
+        assert!(failed.code == 1 && failed.stderr.contains(&said), "{}", failed.stderr);
+        assert_eq!((sum(&database(&shell)), shell.read("calls").as_str()), (40, calls), "{hanging}");
+    }
+}
+
 /// Whatever ends larder, what it stopped is started again.
 #[test]
 fn what_was_stopped_is_started_again_when_larder_is_killed() {
@@ -268,7 +283,7 @@ fn the_snapshot_of_another_source_is_refused_before_anything_is_stored() {
             1,
             "",
             "error: cannot put it back into settings
-               there is no file app.db in the snapshot
+               there is no file app.db in the snapshot; restore it with --to
                the snapshot is of files; of settings there is settings@latest
              hint: nothing was changed"
                 .replace("             ", "")
@@ -279,7 +294,10 @@ fn the_snapshot_of_another_source_is_refused_before_anything_is_stored() {
     assert_eq!(sum(&database(&shell)), 3);
     for (line, why) in [
         ("restore settings@latest --into files --yes", "the snapshot is not of */data; restore it with --to"),
-        ("restore settings@latest --into flows --dry-run", "there is no file flows.json in the snapshot"),
+        (
+            "restore settings@latest --into flows --dry-run",
+            "there is no file flows.json in the snapshot; restore it with --to",
+        ),
     ] {
         let target = line.split(' ').nth(3).unwrap();
         let expected = format!(

@@ -80,6 +80,27 @@ fn a_source_that_fails_hides_no_other_and_forgets_nothing() {
 }
 
 #[test]
+fn an_archive_must_list_to_its_end() {
+    let shell = configured();
+    change(&shell, "flows.json", "flows.tar");
+    for (command, code, error) in [
+        ("tar -c data/one data", 0, ""),
+        // In the middle of a file, and of what is none.
+        ("tar -c data/one | head -c 514", 1, "does not list"),
+        ("head -c 2000 /dev/urandom", 1, "does not list"),
+        ("head -c 10240 /dev/zero", 1, "an archive of nothing"),
+    ] {
+        let text = shell.read("larder.toml");
+        let line = text.lines().find(|line| line.starts_with("command = ")).unwrap();
+        change(&shell, line, &format!("command = \"{command}\""));
+        let seen = shell.types("run flows --json");
+        let source = seen.json()["sources"][0].clone();
+        assert_eq!((seen.code, source["verified"].as_bool()), (code, Some(code == 0)), "{command}: {source}");
+        assert!(source["errors"].to_string().contains(error) && source["snapshot"].is_string(), "{command}: {source}");
+    }
+}
+
+#[test]
 fn hooks_run_around_a_source_and_one_that_fails_before_keeps_it_from_running() {
     let shell = configured();
     let hooks = "[source.flows.hooks]\nbefore = \"echo before $LARDER_SOURCE >> log\"\n\
@@ -142,8 +163,15 @@ fn mistakes_are_all_said_before_anything_is_run() {
         "error: there is no source nothing\n  hint: there are: files, flows, settings",
     );
     shell.types("run --config none.toml").sees(2, "", "error: there is no none.toml");
-    fs::remove_file(shell.path("larder.toml")).unwrap();
+    fs::create_dir_all(shell.path("user/.config/larder")).unwrap();
+    let (user, own) = (shell.path("user"), shell.path("user/.config"));
+    fs::rename(shell.path("larder.toml"), own.join("larder/larder.toml")).unwrap();
     shell.types("run").sees(2, "", "error: no larder.toml here, *\n  hint: *");
+    // That of the user is found, too.
+    for (name, place) in [("HOME", user), ("XDG_CONFIG_HOME", own)] {
+        let shell = shell.command("config check").env(name, place).output().unwrap();
+        assert!(String::from_utf8_lossy(&shell.stdout).contains("/larder/larder.toml: no mistakes"), "{shell:?}");
+    }
     assert!(shell.types("config example").stdout.contains("[source.app]"));
 }
 

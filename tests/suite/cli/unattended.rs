@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::Shell;
-use crate::support::disk::Disk;
 
 /// A command that waits in the middle of its output, with hooks around it, and a database.
 fn configured(more: &str) -> Shell {
@@ -144,25 +143,4 @@ fn damage_that_a_check_finds_is_said_and_ends_the_run_with_4() {
     assert_eq!(seen.code, 4, "{}{}", seen.stdout, seen.stderr);
     assert!(seen.stderr.contains("error: check: damaged: "), "{}", seen.stderr);
     assert!(seen.stdout.contains("app"), "{}", seen.stdout);
-}
-
-/// What does not fit fails alone and says so; what was stored before and beside it is whole.
-#[test]
-fn a_disk_that_fills_in_the_middle_of_a_run_fails_what_does_not_fit() {
-    let Some(disk) = Disk::new(5 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
-    let place = disk.path().join("repository").display().to_string();
-    let shell = configured("").set("LARDER_REPO", &place);
-    let here = shell.folder.path().display().to_string();
-    shell.types("init --timezone UTC --recovery-file recovery-2 --quiet").sees(0, "", "");
-    let text = shell.read("larder.toml").replace(&format!("{here}/repository"), &place);
-    let large = "[source.large]\nkind = \"command\"\ncommand = \"head -c 9000000 /dev/urandom\"\nfile = \"noise\"\n";
-    shell.write("larder.toml", &format!("{text}{large}"));
-    shell.types("run app --quiet").sees(0, "", "");
-    let seen = shell.types("run");
-    assert_eq!(seen.code, 1, "{}{}", seen.stdout, seen.stderr);
-    assert!(seen.stdout.contains("large  failed      no snapshot"), "{}", seen.stdout);
-    assert!(seen.stdout.contains("app    done        snapshot"), "{}", seen.stdout);
-    assert!(seen.stderr.contains("No space left on device"), "{}", seen.stderr);
-    shell.types("check --read-data --quiet").sees(0, "", "");
-    shell.types("restore app@latest --to back --quiet").sees(0, "", "");
 }

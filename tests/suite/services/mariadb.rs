@@ -12,13 +12,13 @@ use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
 
-const PASSWORD: &str = "it's \"secret\\";
+pub const PASSWORD: &str = "it's \"secret\\";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server of its own, on a socket and on a free port.
 pub struct Server {
     folder: TempDir,
-    port: u16,
+    pub port: u16,
     running: Child,
 }
 
@@ -359,6 +359,7 @@ fn a_server_that_dies_in_the_middle_of_a_dump_leaves_no_snapshot() {
     assert!(error.contains("mariadb-dump failed") && error.contains("z"), "{error}");
     let seen = doctor(&larder);
     assert!(seen.code == Some(1) && seen.out.contains("hint: check that the server runs"), "{seen:?}");
+    assert!(fails(&larder).contains("Can't connect"));
 }
 
 /// Killed in any phase: what was there is a snapshot of its own, and the next try clears up.

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
+use crate::support::damage_repo::scratch;
 use crate::support::disk::Disk;
 
 pub const PASSWORD: &str = "it's \"secret\"";
@@ -191,15 +192,17 @@ fn a_server_that_does_not_do_what_it_should_leaves_no_snapshot() {
 }
 
 #[test]
-fn a_dump_that_is_cut_off_leaves_no_snapshot() {
+fn a_server_that_dies_in_the_middle_of_a_dump_leaves_no_snapshot() {
     let (server, larder) = (Server::start(), Larder::new());
     server.sql("postgres", "CREATE DATABASE shop");
     server.sql("shop", "CREATE TABLE items (id int, text text); INSERT INTO items SELECT n, repeat('x', 1000) FROM generate_series(1, 50000) n");
-    configure(&larder, &server, "database = \"shop\"\noptions = [\"--lock-wait-timeout=60000\"]");
+    let other = "[source.other]\nkind = \"command\"\ncommand = \"echo fine\"\nfile = \"x\"";
+    let more = format!("database = \"shop\"\noptions = [\"--lock-wait-timeout=60000\"]\n{other}");
+    configure(&larder, &server, &more);
     // Held, so that the dump is under way for as long as this needs.
     let mut holder = server.psql("shop");
     let lock = "BEGIN; LOCK TABLE items; SELECT pg_sleep(600)";
-    let mut holding = holder.args(["-c", lock]).spawn().unwrap();
+    let mut holding = holder.args(["-c", lock]).stderr(Stdio::null()).spawn().unwrap();
     while server.sql("shop", "SELECT count(*) FROM pg_locks WHERE relation = 'items'::regclass").trim() == "0" {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -210,16 +213,62 @@ fn a_dump_that_is_cut_off_leaves_no_snapshot() {
         {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        server.sql(
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_dump'",
+        // As when its machine loses power, and comes up again.
+        server.as_postgres(
+            "pg_ctl",
+            &["-D", text(&server.path("data")), "-m", "immediate", "-w", "-l", text(&server.path("log")), "restart"],
         );
         running.join().unwrap()
     });
-    holding.kill().unwrap();
     holding.wait().unwrap();
-    assert_eq!((ended.code, ended.json()["sources"][0]["snapshot"].is_null()), (Some(1), true), "{ended:?}");
-    assert_eq!(larder.ok(&["snapshots", "--json"]).json().as_array().unwrap().len(), 0);
+    let sources = &ended.json()["sources"];
+    assert_eq!((ended.code, sources[0]["snapshot"].is_null()), (Some(1), true), "{ended:?}");
+    assert!(sources[0]["errors"][0].as_str().unwrap().contains("pg_dump failed"), "{ended:?}");
+    assert!(sources[1]["snapshot"].is_string(), "{ended:?}");
+    assert_eq!(larder.ok(&["snapshots", "--json"]).json().as_array().unwrap().len(), 1);
+    assert_eq!(run(&larder).code, Some(0));
+    larder.ok(&["check"]);
+}
+
+/// The disk of the repository, which fills in the middle of the dump: nothing of it is a snapshot, and it is no worse later.
+#[test]
+fn a_repository_without_room_for_a_dump_keeps_what_it_has() {
+    let Some(disk) = Disk::new(3 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
+    let server = Server::start();
+    let larder = Larder::at(scratch(), disk.path().join("repository"));
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql(
+        "shop",
+        "CREATE TABLE items AS SELECT n AS id, sha256(n::text::bytea) AS t FROM generate_series(1, 120000) n",
+    );
+    let files = larder.path("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("one"), "one").unwrap();
+    let more = format!("database = \"shop\"\n[source.a]\nkind = \"directory\"\npaths = [\"{}\"]", files.display());
+    configure(&larder, &server, &more);
+    let configuration = fs::read_to_string(larder.path("larder.toml")).unwrap();
+    let place = [larder.path("repository"), disk.path().join("repository")].map(|path| path.display().to_string());
+    fs::write(larder.path("larder.toml"), configuration.replace(&place[0], &place[1])).unwrap();
+    let ended = larder.run(&["run", "a", "db", "--json", "--config", text(&larder.path("larder.toml"))]);
+    let sources = &ended.json()["sources"];
+    let of = |name: &str| sources.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
+    assert_eq!((ended.code, of("a")["status"].as_str(), of("db")["snapshot"].is_null()), (Some(1), Some("done"), true));
+    assert!(of("db")["errors"][0].as_str().unwrap().contains("No space left on device"), "{ended:?}");
+    let dumping = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump'";
+    assert_eq!(server.sql("postgres", dumping).trim(), "0");
+    let checked = larder.ok(&["check", "--read-data"]);
+    assert!(!checked.err.contains("records of snapshots"), "{checked:?}");
+    larder.ok(&["restore", "a@latest", "--to", text(&larder.path("back"))]);
+    assert_eq!(fs::read_to_string(larder.path("back/one")).unwrap(), "one");
+    // With room, all is as if nothing had happened.
+    disk.resize(30 << 20);
+    let ended = run(&larder);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let stored = server.content("shop");
+    server.sql("shop", "DROP TABLE items");
+    let done = into(&larder, &[]);
+    assert_eq!((done.code, server.content("shop") == stored), (Some(0), true), "{done:?}");
+    larder.ok(&["check", "--read-data"]);
 }
 
 fn into(larder: &Larder, more: &[&str]) -> Done {

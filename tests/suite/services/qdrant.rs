@@ -63,7 +63,7 @@ impl Qdrant {
         qdrant
     }
 
-    fn start() -> Self {
+    pub fn start() -> Self {
         let fixture = Arc::new(Mutex::new(Fixture::default()));
         let served = fixture.clone();
         let web = Web::start(move |asked| {
@@ -85,14 +85,14 @@ impl Qdrant {
     }
 
     /// Two collections, one of them long, and an alias.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut fixture = self.has();
         fixture.collections.insert("documents".into(), noise(1, 2_500_000).to_vec());
         fixture.collections.insert("pictures of ä".into(), b"few".to_vec());
         fixture.aliases.insert("current".into(), "documents".into());
     }
 
-    fn keys(&self, larder: &Larder, more: &str) -> String {
+    pub fn keys(&self, larder: &Larder, more: &str) -> String {
         let key = larder.file("api-key", KEY);
         format!(
             "[source.vectors]\nkind = \"qdrant\"\nurl = \"{}\"\napi_key_file = \"{key}\"\n{more}\n",
@@ -332,10 +332,17 @@ fn what_goes_wrong_leaves_no_snapshot_here_and_none_on_the_server() {
 fn larder_that_is_killed_leaves_no_snapshot_on_the_server_either() {
     let (qdrant, larder) = (Qdrant::start(), Larder::new());
     qdrant.fill();
-    qdrant.has().fault = Fault::SlowDownload;
     larder.configure(&qdrant.keys(&larder, "collections = [\"documents\"]"));
+    nothing_is_left_after_a_kill(&qdrant, &larder);
+}
+
+/// A run that is killed while it reads a snapshot, and one after it.
+pub fn nothing_is_left_after_a_kill(qdrant: &Qdrant, larder: &Larder) {
+    qdrant.has().fault = Fault::SlowDownload;
+    let began = qdrant.web.calls().len();
     let mut running = larder.spawn(&["run", "--config", larder.path("larder.toml").to_str().unwrap()]);
-    while !qdrant.web.calls().iter().any(|call| call.starts_with("GET /collections/documents/snapshots/")) {
+    let read = |call: &String| call.starts_with("GET /collections/documents/snapshots/");
+    while !qdrant.web.calls()[began..].iter().any(read) {
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(qdrant.has().snapshots.len(), 1);
@@ -421,6 +428,8 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     let wrong = said(&good.replace("/api-key\"", "/wrong\""));
     assert!(wrong.contains("answered 403: Invalid API key or JWT; check the API key") && !wrong.contains("s3cret"));
     let none = good.lines().filter(|line| !line.starts_with("api_key")).collect::<Vec<_>>().join("\n");
+    larder.configure(&good.replace("/api-key\"", "/wrong\""));
+    assert!(larder.fails("vectors").contains("answered 403: Invalid API key or JWT"));
     assert!(said(&none).contains("answered 401: Must provide an API key"));
     assert!(said(&good.replace("/api-key\"", "/none\"")).contains("no API key: cannot read"));
     assert!(

@@ -30,7 +30,7 @@ pub struct Node {
 
 /// What a node is asked and told.
 pub struct Management {
-    port: u16,
+    pub port: u16,
     log: PathBuf,
 }
 
@@ -100,6 +100,13 @@ impl Node {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Ends it at once.
+    pub fn ends(&self) {
+        if let Ok(pid) = fs::read_to_string(self.path("pid")) {
+            let _may_be_gone = Command::new("kill").args(["-9", pid.trim()]).output();
+        }
     }
 }
 
@@ -205,16 +212,26 @@ impl Management {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Ok(pid) = fs::read_to_string(self.path("pid")) {
-            let _may_be_gone = Command::new("kill").args(["-9", pid.trim()]).output();
-        }
+        self.ends();
         let _may_be_gone = self.mapper.kill();
         let _nothing_to_learn = self.mapper.wait();
     }
 }
 
+/// The keys of a source with the data folder of a node, which is stopped and started.
+pub fn with_data(larder: &Larder, node: &Node) -> String {
+    let program = |name| node.path(name).display().to_string();
+    let more = format!(
+        "data_directory = \"{}\"\n[source.rabbit.hooks]\nstop = [\"{}\"]\nstart = [\"{}\"]\n",
+        program("data"),
+        program("stop"),
+        program("start")
+    );
+    source(larder, &node.url(), &more)
+}
+
 /// The keys of a source.
-fn source(larder: &Larder, url: &str, more: &str) -> String {
+pub fn source(larder: &Larder, url: &str, more: &str) -> String {
     let password = larder.file("password", PASSWORD);
     format!(
         "[source.rabbit]\nkind = \"rabbitmq\"\nurl = \"{url}\"\nuser = \"root\"\npassword_file = \"{password}\"\n{more}\n"
@@ -249,6 +266,7 @@ fn definitions_come_back_after_a_backup_while_queues_are_made() {
     larder.configure(&source(&larder, &node.url(), hooks));
     let refused = larder.puts_back("rabbit");
     assert!(refused.code == Some(1) && refused.err.contains("leave out `data_directory`"), "{refused:?}");
+    super::ca_file::decides_about_a_node(&node, &larder);
     one_virtual_host_alone(&node, &larder);
     more_than_the_node_takes(&node);
     refuses_who_may_not(&node, &larder);
@@ -304,31 +322,6 @@ fn refuses_who_may_not(node: &Node, larder: &Larder) {
         assert!(said("app", "its", "not the tag administrator").contains(hint));
     }
     assert_eq!(larder.snapshots("rabbit"), snapshots);
-}
-
-#[test]
-fn messages_come_back_with_the_data_folder_and_the_node_runs_again_after_each_step() {
-    let (node, larder) = (Node::start(), Larder::new());
-    node.fill();
-    ["first", "second"].iter().for_each(|text| node.publish(text));
-    let program = |name| node.path(name).display().to_string();
-    let hooks = format!(
-        "data_directory = \"{}\"\n[source.rabbit.hooks]\nstop = [\"{}\"]\nstart = [\"{}\"]\n",
-        program("data"),
-        program("stop"),
-        program("start")
-    );
-    larder.configure(&source(&larder, &node.url(), &hooks));
-    larder.backs_up();
-    let listed = larder.ok(&["ls", "rabbit@latest"]).out;
-    assert!(listed.contains("definitions.json") && listed.contains("data"), "{listed}");
-    node.is_up();
-    assert_eq!(node.messages(), ["first", "second"]);
-    node.delete("vhosts/shop%2Feu");
-    let done = larder.puts_back("rabbit");
-    assert_eq!(done.code, Some(0), "{done:?}");
-    assert_eq!(node.messages(), ["first", "second"]);
-    assert_eq!(node.get("policies/shop%2Feu")[0]["name"], "short");
 }
 
 #[test]

@@ -23,6 +23,16 @@ pub enum How {
     Stopped,
 }
 
+impl How {
+    /// What `docker` is told to let them go.
+    fn undo(self) -> &'static str {
+        match self {
+            Self::Paused => "unpause",
+            Self::Stopped => "start",
+        }
+    }
+}
+
 /// Containers that stand still, or did.
 pub struct Standstill<'p> {
     engine: Engine<'p>,
@@ -52,11 +62,12 @@ impl<'p> Standstill<'p> {
     }
 
     fn hold(&mut self) -> Result<(), String> {
-        let (undo, hold) = match self.how {
-            How::Paused => ("unpause", "pause"),
-            How::Stopped => ("start", "stop"),
+        let hold = match self.how {
+            How::Paused => "pause",
+            How::Stopped => "stop",
         };
-        let words: Vec<String> = [undo.to_owned()].into_iter().chain(self.names().rev().map(str::to_owned)).collect();
+        let words: Vec<String> =
+            [self.how.undo().to_owned()].into_iter().chain(self.names().rev().map(str::to_owned)).collect();
         let guard =
             Guard::new(self.engine.program, &words, &[]).map_err(|error| format!("cannot start a guard: {error}"))?;
         let guard = self.guard.insert(guard);
@@ -76,7 +87,12 @@ impl<'p> Standstill<'p> {
         let names: Vec<&str> = self.names().collect();
         match self.engine.inspect(&names) {
             Ok(containers) => containers.iter().filter(|found| found.state.status != "running").map(said).collect(),
-            Err(error) => vec![format!("whether {} runs again is not known: {error}", names.join(", "))],
+            Err(error) => {
+                let (undo, names) = (self.how.undo(), names.join(" "));
+                vec![format!(
+                    "nobody can say what runs again; once the engine does, then: docker {undo} {names}\n{error}"
+                )]
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::run::services::{Prepared, Service, Stored, Trouble, secret, streams, 
 use crate::source::client::{Client, Place};
 use crate::source::mariadb::{DATABASES, PASSWORD_VARIABLE, Server, USERS, quoted};
 
+/// Files of a snapshot that are no dumps of databases.
+const NO_DUMPS: [&str; 2] = [DATABASES, USERS];
 /// Longest part of a name that another is made of: names have at most 64 characters.
 const STEM_CHARACTERS_MAX: usize = 45;
 /// In front of what drops a database: not to wait for a day for programs that use it, and not to be kept by rows of other
@@ -65,13 +67,13 @@ impl Service for Mariadb {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        stored.bytes(DATABASES.as_bytes())?;
-        self.chosen(stored).map(drop)
+        stored.has(DATABASES.as_bytes())?;
+        stored.databases(&NO_DUMPS, &self.databases).map(drop)
     }
 
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let server = self.server(world).map_err(|trouble| trouble.what)?;
-        let databases = self.chosen(stored)?;
+        let databases = stored.databases(&NO_DUMPS, &self.databases)?;
         let mut making = Vec::new();
         stored.write(DATABASES.as_bytes(), &mut making)?;
         let making = String::from_utf8_lossy(&making);
@@ -106,17 +108,6 @@ impl Service for Mariadb {
 }
 
 impl Mariadb {
-    /// The databases whose dumps are put back.
-    fn chosen(&self, stored: &Stored<'_>) -> Result<Vec<String>, String> {
-        let mut databases = stored.names_ending(".sql")?;
-        databases.retain(|name| ![DATABASES, USERS].contains(&format!("{name}.sql").as_str()));
-        if let Some(missing) = self.databases.iter().find(|name| !databases.contains(name)) {
-            return Err(format!("the snapshot holds no dump of the database {missing}"));
-        }
-        databases.retain(|name| self.databases.is_empty() || self.databases.contains(name));
-        if databases.is_empty() { Err("the snapshot holds no dump of a database".to_owned()) } else { Ok(databases) }
-    }
-
     fn server(&self, world: &World<'_>) -> Result<Server, Trouble> {
         let password = secret(self.password.as_ref(), world)
             .map_err(|error| Trouble::new(error, "see the password keys of the source"))?;

@@ -64,7 +64,8 @@ impl Service for Qdrant {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        self.chosen(&stored.names_ending(ENDING)?).map(drop).map_err(|error| format!("in the snapshot, {error}"))
+        let chosen = self.chosen(&stored.names_ending(ENDING)?);
+        chosen.map(drop).map_err(|error| format!("in the snapshot, {error}; restore it with --to"))
     }
 
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {

@@ -22,10 +22,10 @@ const NEW_KEY: &str = "-nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1";
 const SIGNED: &str = "-CA ca.pem -CAkey ca.key -CAcreateserial";
 
 /// An authority, and servers' certificates that it vouches for.
-struct Authority(TempDir);
+pub struct Authority(TempDir);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let authority = Self(TempDir::new().unwrap());
         authority.openssl(&format!("req -x509 -keyout ca.key -out ca.pem -subj /CN={name} -days 2 {NEW_KEY}"));
         authority
@@ -39,7 +39,7 @@ impl Authority {
     }
 
     /// The certificate of a server of this name, and its key.
-    fn certificate(&self, host: &str) -> (PathBuf, PathBuf) {
+    pub fn certificate(&self, host: &str) -> (PathBuf, PathBuf) {
         std::fs::write(self.0.path().join("san"), format!("subjectAltName=DNS:{host}\n")).unwrap();
         self.openssl(&format!("req -new -keyout server.key -out server.csr -subj /CN=server {NEW_KEY}"));
         self.openssl(&format!("x509 -req -in server.csr -out server.pem -extfile san -days 2 {SIGNED}"));
@@ -51,20 +51,20 @@ impl Authority {
     }
 
     /// The certificate of the authority itself.
-    fn file(&self) -> String {
+    pub fn file(&self) -> String {
         self.0.path().join("ca.pem").display().to_string()
     }
 }
 
 /// A server in Python; it ends with its standard input, thus with the test, however that ends.
-struct Server {
+pub struct Server {
     child: Child,
-    port: u16,
+    pub port: u16,
     says: Receiver<Value>,
 }
 
 impl Server {
-    fn start(script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub fn start(script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/services/telling");
         let mut command = Command::new(crate::reader::python());
         command.args(["-B", "-W", "ignore"]).arg(folder.join(script)).args(arguments).envs(variables.iter().copied());
