@@ -15,6 +15,7 @@ pub mod http;
 pub mod mail;
 pub mod progress;
 pub mod schedule;
+pub mod schema;
 pub mod size;
 pub mod sqlite;
 

@@ -139,6 +139,10 @@ fn show(session: &mut Session, report: &Report, depth: Depth, seconds: f64) -> R
     match report.problems_total {
         0 => out.say("no problems found"),
         total => out.line(format!("{} found", plural(total, "problem"))),
+    }?;
+    match report.is_healed_by_backups() {
+        true => out.say("the next backup from this machine stores again what its source still has of it"),
+        false => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::cli::session::{self, Session};
 /// Restore the newest snapshot of each source into a throw-away place, and try what must hold of it
 ///
 /// The verdict stands in the repository: larder snapshots shows it, and retention keeps the newest snapshot that is proven.
+/// Ends with 4 if damage was met, with 1 if anything else is not well.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Sources, by their names in larder.toml; default: every one that is enabled and has no drill.enabled = false
@@ -52,7 +53,18 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     if let Some(unwritten) = unwritten {
         session.out.warning(format!("[status] cannot write {}", escaped(unwritten.as_bytes())));
     }
-    Ok(if well { Exit::Done } else { Exit::Failed })
+    // A newer snapshot may be what the log does not give any more.
+    let state = repo.state();
+    for problem in &state.problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
+    Ok(if drills.iter().any(|drilled| drilled.damaged) || !state.problems.is_empty() {
+        Exit::Damage
+    } else if well {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 fn show(session: &mut Session, drills: &[Drilled]) -> Result<(), Failure> {

@@ -23,8 +23,9 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Answer<'a> {
     snapshot: String,
+    source: &'a str,
     #[serde(flatten)]
     entry: JsonEntry,
 }
@@ -35,18 +36,18 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
     let listing = snapshots::list(&repo, &arguments.among.filter(), std::time::Duration::ZERO)?;
     let roots: Vec<_> = listing.rows.iter().map(|row| (row.id, row.record.root)).collect();
-    let started = |id: &SnapshotId| {
-        let row = listing.rows.iter().find(|row| row.id == *id);
-        row.map(|row| local_time(row.record.started)).unwrap_or_default()
-    };
+    let row = |id: &SnapshotId| listing.rows.iter().find(|row| row.id == *id);
     let mut lines = Lines::begin(&mut session.out);
-    let mut shown: Option<(SnapshotId, String)> = None;
+    // Of the snapshot that entries are being found in.
+    let mut shown: Option<(SnapshotId, String, &str)> = None;
     let searched = browse::find(&repo, &roots, &pattern, &mut |id, entry| {
         if shown.as_ref().is_none_or(|shown| shown.0 != *id) {
-            shown = Some((*id, format!("{} {}", id.short(), started(id))));
+            let (time, source) =
+                row(id).map_or((String::new(), ""), |row| (local_time(row.record.started), row.record.source.as_str()));
+            shown = Some((*id, format!("{} {time} {}", id.short(), escaped(source.as_bytes())), source));
         }
-        let before = shown.as_ref().map_or("", |shown| shown.1.as_str());
-        let answer = Answer { snapshot: id.to_string(), entry: json(entry) };
+        let (before, source) = shown.as_ref().map_or(("", ""), |shown| (shown.1.as_str(), shown.2));
+        let answer = Answer { snapshot: id.to_string(), source, entry: json(entry) };
         lines.entry(&answer, || format!("{before}  {}", escaped(&entry.path)))
     })?;
     lines.end()?;

@@ -9,7 +9,7 @@ use larder::run::agenda::{self, Last, Lasts, What};
 use larder::run::due::Clock;
 
 use crate::cli::config::Which;
-use crate::cli::output::{Align, Form, Outcome, Table, escaped, local_moment};
+use crate::cli::output::{Align, Form, Outcome, Table, escaped, local_moment, zone};
 use crate::cli::report::Exit;
 use crate::cli::session::Session;
 
@@ -70,7 +70,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         session.out.json(&all)?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(&[("WHEN", Align::Left), ("WHAT", Align::Left), ("", Align::Left)]);
+    let when = format!("WHEN ({})", zone());
+    let mut table = Table::new(&[(&when, Align::Left), ("WHAT", Align::Left), ("", Align::Left)]);
     for coming in &all {
         let due = if coming.due { "due now" } else { "" };
         table.row(vec![local_moment(coming.moment), escaped(coming.name.as_bytes()), due.to_owned()]);

@@ -14,6 +14,7 @@ use larder::format::Time;
 use larder::ops::retention::TIERS;
 
 use crate::cli::report::{Exit, Failure};
+use crate::cli::session;
 
 pub use larder::size::size;
 
@@ -274,6 +275,15 @@ pub fn percent(part: u64, whole: u64) -> String {
 /// A time for people, in their own time zone.
 pub fn local_time(time: Time) -> String {
     time.timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Which time zone that is: its name, or as short as the system has it.
+pub fn zone() -> String {
+    let zone = TimeZone::system();
+    match zone.iana_name() {
+        Some(name) if !zone.is_unknown() => name.to_owned(),
+        _ => session::now().timestamp().to_zoned(zone).strftime("%Z").to_string(),
+    }
 }
 
 /// A moment of a schedule for people, in their own time zone.

@@ -138,7 +138,8 @@ fn show(session: &mut Session, repo: &Repository, rows: &[Row], arguments: &Argu
     }
     let last = if arguments.forgotten { "can come back until" } else { "tags" };
     let several = rows.iter().any(|row| row.record.host != rows[0].record.host);
-    let mut columns = vec![("id", Align::Left), ("time", Align::Left), ("age", Align::Right), ("source", Align::Left)];
+    let time = format!("time ({})", output::zone());
+    let mut columns = vec![("id", Align::Left), (&*time, Align::Left), ("age", Align::Right), ("source", Align::Left)];
     columns.extend(several.then_some(("host", Align::Left)));
     columns.extend([("size", Align::Right), ("new", Align::Right), ("state", Align::Left), (last, Align::Left)]);
     columns.push(("description", Align::Left));

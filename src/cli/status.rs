@@ -8,7 +8,7 @@ use larder::run::status::objective::Objective;
 use larder::run::status::{SourceStanding, Standing, stand};
 
 use crate::cli::config::Which;
-use crate::cli::output::{Align, Form, Outcome, Table, count, escaped, local_time, plural, size};
+use crate::cli::output::{Align, Form, Outcome, Table, count, escaped, local_time, plural, size, zone};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::Session;
 
@@ -78,7 +78,7 @@ fn show(session: &mut Session, standing: &Standing) -> Result<(), Failure> {
     };
     let repository = &standing.repository;
     let packs = plural(repository.packs, "pack");
-    session.out.say(format!("repository {} in {packs}; {check}", size(repository.bytes)))
+    session.out.say(format!("repository {} in {packs}; {check}; times are in {}", size(repository.bytes), zone()))
 }
 
 fn row(source: &SourceStanding) -> Vec<String> {
@@ -107,11 +107,14 @@ fn row(source: &SourceStanding) -> Vec<String> {
 
 /// A length of time in its two largest units.
 fn length(seconds: f64) -> String {
-    let minutes = (seconds / 60.0) as u64;
+    let seconds = seconds as u64;
+    let (minutes, rest) = (seconds / 60, seconds % 60);
     let (days, hours, minutes) = (minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
-    match (days, hours) {
-        (0, 0) => format!("{minutes}min"),
-        (0, _) => format!("{hours}h {minutes:02}min"),
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest}s"),
+        (0, 0, _) if rest > 0 => format!("{minutes}min {rest:02}s"),
+        (0, 0, _) => format!("{minutes}min"),
+        (0, _, _) => format!("{hours}h {minutes:02}min"),
         _ => format!("{days}d {hours:02}h"),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::Timetable;
 use crate::config::hooks::Words;
 use crate::config::reading::Section;
+use crate::config::schema::SchemaFrom;
 use crate::duration::Length;
 
 /// How long a command may take unless something else is said.
@@ -83,12 +84,12 @@ pub enum Check {
         /// How long it may take.
         limit: Duration,
     },
-    /// A file is JSON and has these things in it.
+    /// A file is JSON, and as a schema wants it.
     Json {
         /// Its path.
         file: String,
-        /// Each a way through objects (by key) and lists (by number, or `*`), with dots between.
-        has: Vec<String>,
+        /// The schema.
+        schema: SchemaFrom,
     },
     /// How long a file is; all of them together, if none is named.
     Size {
@@ -131,7 +132,8 @@ impl SourceDrill {
 
 /// What one table asks for: it may be something of the file and its size, too.
 fn read_check(section: Section<'_, '_>) -> Option<Vec<Check>> {
-    let what: Vec<&str> = ["sql", "command", "json_has"].into_iter().filter(|key| section.has(key)).collect();
+    let kinds = ["sql", "command"].into_iter().chain(SchemaFrom::KEYS);
+    let what: Vec<&str> = kinds.filter(|key| section.has(key)).collect();
     if let [first, second, ..] = what[..] {
         section.mistake(second, format!("is one too many beside `{first}`: give each a table of its own"));
         return None;
@@ -168,18 +170,19 @@ fn read_sql(section: &Section<'_, '_>) -> Option<Check> {
 }
 
 fn read_file(section: &Section<'_, '_>) -> Vec<Check> {
-    let (file, has) = (section.text("file"), section.texts("json_has"));
+    let (file, schema) = (section.text("file"), SchemaFrom::read(section));
     let (min, max) = (section.number("min_bytes", 0), section.number("max_bytes", 0));
     let mut checks = Vec::new();
-    match (&file, has) {
-        (Some(file), Some(has)) => checks.push(Check::Json { file: file.clone(), has }),
-        (None, Some(_)) => section.mistake("json_has", "is asked of a file: give `file`, too"),
+    match (&file, schema) {
+        (Some(file), Some(schema)) => checks.push(Check::Json { file: file.clone(), schema }),
+        (None, Some(_)) => section.mistake("file", "is missing: the JSON that the schema is for"),
         (_, None) => {}
     }
     if min.is_some() || max.is_some() {
         checks.push(Check::Size { file, min, max });
-    } else if checks.is_empty() && !section.has("json_has") {
-        section.mistake("", "checks nothing: give `sql`, `command`, `json_has`, `min_bytes` or `max_bytes`");
+    } else if checks.is_empty() && !SchemaFrom::KEYS.into_iter().any(|key| section.has(key)) {
+        section
+            .mistake("", "checks nothing: give `sql`, `command`, `schema`, `schema_file`, `min_bytes` or `max_bytes`");
     }
     checks
 }

@@ -9,6 +9,7 @@ pub mod mistakes;
 pub mod notify;
 mod reading;
 mod retention;
+pub mod schema;
 pub mod secret;
 pub mod sources;
 pub mod status;

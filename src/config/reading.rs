@@ -296,6 +296,12 @@ impl<'a, 'r> Section<'a, 'r> {
         value
     }
 
+    /// A value as the file has it: its keys are not ours, and variables say nothing in it.
+    pub fn as_it_is(&self, key: &'static str) -> Option<&'r DeValue<'a>> {
+        self.known.borrow_mut().push(key);
+        self.in_file(key).map(Spanned::get_ref)
+    }
+
     /// Whether a key holds a list.
     pub fn is_list(&self, key: &str) -> bool {
         self.in_file(key).is_some_and(|value| value.get_ref().is_array())

@@ -8,6 +8,7 @@ use crate::config::notify::{Notify, Url, Way};
 use crate::config::secret::SecretFrom;
 use crate::config::sources::Source;
 use crate::run::World;
+use crate::run::drill::checks::hindrance;
 use crate::run::services::service;
 
 /// What was found about a source.
@@ -32,7 +33,10 @@ pub struct Said {
 pub fn look(sources: &[&Source], world: &World<'_>) -> Vec<Finding> {
     let said = |source: &Source| {
         let troubles = service(&source.kind).troubles(world);
-        troubles.into_iter().map(|trouble| Said { what: trouble.what, hint: trouble.hint }).collect()
+        let hindrances = source.drill.checks.iter().filter_map(hindrance);
+        let hint = format!("see `schema_file` in the checks of [source.{}.drill]", source.name);
+        let hindrances = hindrances.map(|what| Said { what: format!("no drill: {what}"), hint: hint.clone() });
+        troubles.into_iter().map(|trouble| Said { what: trouble.what, hint: trouble.hint }).chain(hindrances).collect()
     };
     sources.iter().map(|source| Finding { source: source.name.clone(), troubles: said(source) }).collect()
 }

@@ -53,7 +53,7 @@ pub struct Upkeep {
     pub outcome: String,
     /// Why it failed; damage that a check found is such a reason.
     pub error: Option<String>,
-    /// Problems that a check found.
+    /// Problems that a check found; 1 for a drill that met damage.
     pub problems: u64,
 }
 
@@ -90,6 +90,7 @@ pub struct SourceReport {
     /// Files in it.
     pub files: u64,
     /// Bytes in them.
+    #[serde(rename = "size_bytes")]
     pub bytes: u64,
     /// Bytes that were not there before.
     pub new_bytes: u64,

@@ -133,7 +133,11 @@ fn prove(repo: &Repository, check: &Check, part: u64, world: &World<'_>, upkeep:
                     1 => String::new(),
                     total => format!(", and {} more; see larder check --read-data", total - 1),
                 };
-                format!("damaged: {}: {}{more}", first.object, first.what)
+                let healed = match report.is_healed_by_backups() {
+                    true => "; the next backup stores again what its source still has of it",
+                    false => "",
+                };
+                format!("damaged: {}: {}{more}{healed}", first.object, first.what)
             });
         }
         Err(error) => upkeep.error = Some(with_causes(&error)),

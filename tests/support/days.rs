@@ -29,6 +29,8 @@ use larder::storage::Storage;
 use larder::storage::local::Local;
 use larder::storage::memory::Memory;
 
+use crate::support::schemas;
+
 /// Where the repository is.
 pub enum Store {
     /// In memory, where objects are as old as the simulated clock says.
@@ -291,6 +293,10 @@ impl Place for Days {
 
     fn hear(&self, event: Event<'_>) {
         if let Event::Ran(report) = &event {
+            schemas::holds("webhook_payload.json", &serde_json::to_value(report).unwrap());
+            if let Some(folder) = self.config().ok().and_then(|config| config.status.directory) {
+                assert!(schemas::hold_in(&folder) >= 3, "{}", folder.display());
+            }
             self.reports.borrow_mut().push((*report).clone());
         }
         let text = match event {

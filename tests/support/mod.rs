@@ -20,6 +20,7 @@ pub mod past;
 pub mod peak;
 pub mod recording;
 pub mod repo;
+pub mod schemas;
 pub mod tree;
 pub mod web;
 

@@ -9,6 +9,7 @@ pub mod packs;
 pub mod structure;
 pub mod touched;
 
+use crate::format::objects;
 use crate::id::SnapshotId;
 use crate::ops::check::findings::Findings;
 use crate::progress::{Event, Observer};
@@ -83,6 +84,14 @@ pub struct Report {
     pub blocks_read: u64,
     /// Their bytes as stored.
     pub bytes_read: u64,
+}
+
+impl Report {
+    /// Whether the next backup that knows of this check stores again what is damaged, as far as its source still has it:
+    /// so it is with what lies in packs.
+    pub fn is_healed_by_backups(&self) -> bool {
+        self.problems.iter().any(|problem| problem.object.contains(objects::PACKS))
+    }
 }
 
 /// How often a check looks again because the repository changed while it looked.

@@ -1,21 +1,51 @@
 //! What must hold of what was restored.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-
-use serde_json::Value;
 
 use crate::child;
 use crate::config::drill::{Check, Wanted};
 use crate::config::hooks::Words;
+use crate::config::schema::SchemaFrom;
 use crate::run::room::Room;
 use crate::run::services::Stored;
 use crate::run::services::rehearsal::Rehearsed;
+use crate::schema::{SCHEMA_BYTES_MAX, Schema};
 
-/// The longest file that is looked into: it is held in memory.
-const JSON_BYTES_MAX: u64 = 64 << 20;
+/// The longest file that is looked into: it is held in memory, and so is every flaw in it, until the first are said.
+const JSON_BYTES_MAX: u64 = 32 << 20;
 /// How much of an answer is shown.
 const SHOWN_CHARACTERS: usize = 200;
+
+/// Why a check cannot be made, which says nothing of what is stored: its schema is none, or is not there.
+pub fn hindrance(check: &Check) -> Option<String> {
+    match check {
+        Check::Json { schema, .. } => read(schema).err(),
+        Check::Sql { .. } | Check::Command { .. } | Check::Size { .. } => None,
+    }
+}
+
+fn read(from: &SchemaFrom) -> Result<Schema, String> {
+    match from {
+        SchemaFrom::Table(text) => Schema::parse(text.as_bytes()).map_err(|error| format!("`schema` {error}")),
+        SchemaFrom::File(path) => {
+            let text = read_file(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            Schema::parse(&text).map_err(|error| format!("{} {error}", path.display()))
+        }
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(SCHEMA_BYTES_MAX + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > SCHEMA_BYTES_MAX {
+        return Err(io::Error::other(format!("it is longer than {SCHEMA_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
 
 /// Makes all checks, and says which failed and how.
 pub fn failures(checks: &[Check], stored: &Stored<'_>, rehearsed: &dyn Rehearsed, room: &Room) -> Vec<String> {
@@ -25,9 +55,9 @@ pub fn failures(checks: &[Check], stored: &Stored<'_>, rehearsed: &dyn Rehearsed
             answers(&lines.join("\n"), wanted).map_err(|error| format!("sql {sql:?} {error}"))
         }
         Check::Command { words, limit } => run(words, *limit, rehearsed, room),
-        Check::Json { file, has } => {
-            let bytes = stored.bytes(file.as_bytes())?;
-            looks_into(file, bytes, has, stored).map_err(|error| format!("{file} {error}"))
+        Check::Json { file, schema } => {
+            let (bytes, schema) = (stored.bytes(file.as_bytes())?, read(schema)?);
+            looks_into(file, bytes, &schema, stored).map_err(|error| format!("{file} {error}"))
         }
         Check::Size { file, min, max } => is_so_long(file.as_deref(), *min, *max, stored),
     };
@@ -76,40 +106,13 @@ fn is_so_long(file: Option<&str>, min: Option<u64>, max: Option<u64>, stored: &S
     within(bytes as f64, min, max).map_err(|bound| format!("{what} has {bytes} bytes, {bound}"))
 }
 
-fn looks_into(file: &str, bytes: u64, has: &[String], stored: &Stored<'_>) -> Result<(), String> {
+fn looks_into(file: &str, bytes: u64, schema: &Schema, stored: &Stored<'_>) -> Result<(), String> {
     if bytes > JSON_BYTES_MAX {
         return Err(format!("has {bytes} bytes, too many to look into"));
     }
     let mut content = Vec::new();
     stored.write(file.as_bytes(), &mut content)?;
-    let value: Value = serde_json::from_slice(&content).map_err(|error| format!("is no JSON: {error}"))?;
-    let missing: Vec<&str> = has.iter().map(String::as_str).filter(|way| !leads(&value, way)).collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("lacks {}", missing.join(", "))) }
-}
-
-/// Whether a way leads to something: keys of objects, numbers of lists, and `*` for everything in a list, which must not
-/// be empty then.
-fn leads(value: &Value, way: &str) -> bool {
-    let mut ends = vec![value];
-    for step in way.split('.') {
-        let mut next = Vec::new();
-        for end in ends {
-            match (end, step) {
-                (Value::Array(items), "*") if !items.is_empty() => next.extend(items),
-                (Value::Array(items), _) => match step.parse::<usize>().ok().and_then(|at| items.get(at)) {
-                    Some(item) => next.push(item),
-                    None => return false,
-                },
-                (Value::Object(fields), _) => match fields.get(step) {
-                    Some(field) => next.push(field),
-                    None => return false,
-                },
-                _ => return false,
-            }
-        }
-        ends = next;
-    }
-    true
+    schema.holds(&content)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! could not be tried, for want of room or of a service, is no verdict.
 //! Left out on purpose: what a kind of source is restored into (`services`), and where (`room`).
 
-mod checks;
+pub mod checks;
 
 use std::path::PathBuf;
 
@@ -28,6 +28,9 @@ use crate::source::client::DRILL_PREFIX;
 
 /// Where temporary files go unless something else is said.
 const TEMPORARY: &str = "/tmp";
+/// What to do about damage. A drill does not say which pack it is in, and so the next backup relies on it still.
+const DAMAGED: &str = "the repository is damaged: larder check --read-data says what is; the next backup after that stores \
+                       again what its source still has";
 
 /// What came of the drill of a source.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +41,8 @@ pub struct Drilled {
     pub snapshot: Option<String>,
     /// What is known now.
     pub verdict: Verdict,
+    /// Whether something went wrong, and the repository does not give all of it any more.
+    pub damaged: bool,
     /// What it was restored into, in words.
     pub place: String,
     /// How many checks were made.
@@ -70,6 +75,7 @@ impl Drilled {
             source: source.to_owned(),
             snapshot: None,
             verdict: Verdict::Untried,
+            damaged: false,
             place: String::new(),
             checks: 0,
             bytes: 0,
@@ -105,7 +111,7 @@ impl Drilled {
             duration_seconds: self.duration_seconds,
             outcome: format!("{about} is proven in {}, {checks}{warned}", self.place),
             error: (!self.is_well()).then(|| format!("{about} {failed} {}{warned}", self.errors.join("\n"))),
-            problems: 0,
+            problems: u64::from(self.damaged),
         }
     }
 }
@@ -199,7 +205,13 @@ fn one(
     let newest = state.live().rev().find(|snapshot| snapshot.series == series && snapshot.complete);
     let snapshot: &Snapshot = newest.ok_or("there is no complete snapshot of it")?;
     drilled.snapshot = Some(snapshot.id.to_string());
-    let record = repo.record(snapshot).map_err(|error| with_causes(&error))?;
+    if let Some(hindrance) = source.drill.checks.iter().find_map(checks::hindrance) {
+        return Err(format!("a check cannot be made: {hindrance}"));
+    }
+    let record = repo.record(snapshot).map_err(|error| {
+        drilled.damaged = error.is_damage();
+        with_causes(&error)
+    })?;
     drilled.bytes = record.counts.bytes;
     let (kind, place) = (service(&source.kind), source.drill.place);
     let counts = &record.counts;
@@ -233,6 +245,8 @@ fn one(
                 return Err(format!("it was forgotten meanwhile: {error}"));
             }
             drilled.errors.push(error.clone());
+            drilled.damaged = stored.is_damaged();
+            drilled.errors.extend(drilled.damaged.then(|| DAMAGED.to_owned()));
             (Verdict::Failed, Err(error))
         }
         Ok(()) => (Verdict::Proven, Ok(())),

@@ -18,6 +18,8 @@ use crate::run::report::Report;
 
 /// Longest message that Discord takes, in characters.
 const DISCORD_CHARS_MAX: usize = 2000;
+/// So short a part of an address tells nobody anything.
+const PART_BYTES_MIN: usize = 6;
 
 /// Tells one of them; tries again when nobody answers, or the other side is out of order.
 pub fn send(http: &Http, limit: Duration, report: &Report, world: &World<'_>) -> Result<(), String> {
@@ -52,7 +54,7 @@ pub fn send(http: &Http, limit: Duration, report: &Report, world: &World<'_>) ->
         };
         match pauses.next().filter(|_| again) {
             Some(pause) => thread::sleep(*pause),
-            None => return Err(without_path(&error, http)),
+            None => return Err(without_path(&error, &url, &http.url)),
         }
     }
 }
@@ -69,17 +71,53 @@ fn body(kind: Kind, report: &Report, host: &str) -> Result<Vec<u8>, String> {
     })
 }
 
-/// What is shown of an error: the path of a secret address is secret, too.
-fn without_path(error: &Error, http: &Http) -> String {
-    match (&http.url, error) {
-        (Url::Plain(_), error) => error.to_string(),
-        (Url::Secret(_), Error::Refused { status, said, .. }) => {
-            format!("the other side {}", answered(*status, said))
-        }
-        (Url::Secret(_), Error::Silent { reason, .. }) => format!("no answer: {reason}"),
-        (Url::Secret(_), Error::Address { reason, .. }) => format!("the address is none: {reason}"),
-        (Url::Secret(_), error @ Error::Certificates { .. }) => error.to_string(),
-    }
+/// What is shown of an error. The path of an address is a secret, wherever the address comes from: who knows it can write
+/// to the channel. Of one that is secret itself the host is not shown either.
+fn without_path(error: &Error, url: &str, from: &Url) -> String {
+    let place = match from {
+        Url::Plain(_) => host(url),
+        Url::Secret(_) => "the other side",
+    };
+    let said = match error {
+        Error::Refused { status, said, .. } => format!("{place} {}", answered(*status, said)),
+        Error::Silent { reason, .. } => match from {
+            Url::Plain(_) => format!("no answer from {place}: {reason}"),
+            Url::Secret(_) => format!("no answer: {reason}"),
+        },
+        Error::Address { reason, .. } => format!("the address is none: {reason}"),
+        Error::Certificates { .. } => error.to_string(),
+    };
+    // Servers tell what they were asked for: "Cannot POST /services/...".
+    let rest = after_host(url);
+    let mut parts: Vec<&str> =
+        rest.split(['/', '?', '&', '=', '#']).filter(|part| part.len() >= PART_BYTES_MIN).collect();
+    parts.push(rest.split(['?', '#']).next().unwrap_or_default());
+    parts.push(rest);
+    parts.extend(authority(url).rsplit_once('@').map(|(user, _)| user));
+    parts.retain(|part| part.len() > 1);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.into_iter().fold(said, |said, part| said.replace(part, "..."))
+}
+
+/// What follows the scheme.
+fn after_scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(_, rest)| rest)
+}
+
+/// The host, with port and user.
+fn authority(url: &str) -> &str {
+    after_scheme(url).split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// The host and the port.
+fn host(url: &str) -> &str {
+    authority(url).rsplit('@').next().unwrap_or_default()
+}
+
+/// What follows the host: the path and all behind it.
+fn after_host(url: &str) -> &str {
+    let rest = after_scheme(url);
+    rest.find(['/', '?', '#']).map_or("", |at| &rest[at..])
 }
 
 /// `sha256=` and the HMAC of the body, as GitHub and others sign.
@@ -88,3 +126,7 @@ fn signature(body: &[u8], secret: &[u8]) -> Result<String, String> {
     mac.update(body);
     Ok(format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
 }
+
+#[cfg(test)]
+#[path = "over_http_tests.rs"]
+mod tests;

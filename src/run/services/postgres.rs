@@ -43,8 +43,7 @@ ALTER DATABASE :\"new\" RENAME TO :\"old\";
 COMMIT;
 ";
 
-const CLEAN: &str = "DROP DATABASE IF EXISTS :\"before\";\n";
-const GIVE_UP: &str = "DROP DATABASE IF EXISTS :\"new\";\n";
+const DROP: &str = "DROP DATABASE IF EXISTS :\"gone\";\n";
 /// Lets a database go that has subscriptions, without a word to the server they are of: they carry the names of slots there
 /// that others use.
 const UNSUBSCRIBE: &str = "\
@@ -158,8 +157,8 @@ fn run_script(server: &Server, database: &str, variables: &[(&str, &str)], scrip
     child::feed(command, |stdin| stdin.write_all(script.as_bytes()).map_err(|error| error.to_string()))
 }
 
-/// Drops a database that a dump was tried out in.
-fn drop_trial(server: &Server, database: &str) -> Result<(), String> {
+/// Drops a database of larder's own, if it is there.
+fn let_go(server: &Server, database: &str) -> Result<(), String> {
     let name = database.replace('\'', "''");
     let subscribed = format!(
         "SELECT subname FROM pg_subscription JOIN pg_database ON pg_database.oid = subdbid WHERE datname = '{name}'"
@@ -168,7 +167,7 @@ fn drop_trial(server: &Server, database: &str) -> Result<(), String> {
     if server.ask(MAINTENANCE, &subscribed).is_ok_and(|names| !names.is_empty()) {
         run_script(server, database, &[], UNSUBSCRIBE)?;
     }
-    run_script(server, MAINTENANCE, &[("new", database)], GIVE_UP)
+    run_script(server, MAINTENANCE, &[("gone", database)], DROP)
 }
 
 fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), String> {
@@ -178,6 +177,8 @@ fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), 
     let (new, before) = (format!("{stem}_larder_new"), format!("{stem}_larder_before"));
     let variables = [("old", name), ("new", new.as_str()), ("before", before.as_str())];
     let run = |script: &str| run_script(server, elsewhere, &variables, script);
+    // What an earlier try left, with what it is subscribed to.
+    [&new, &before].into_iter().try_for_each(|left| let_go(server, left))?;
     run(MAKE)?;
     let replaced = (|| {
         stored.feed(format!("{name}.sql").as_bytes(), server.script(&new, &[]))?;
@@ -194,8 +195,8 @@ fn put_back_one(server: &Server, name: &str, stored: &Stored<'_>) -> Result<(), 
         run(&properties)
     })();
     match replaced {
-        Ok(()) => run(CLEAN),
-        Err(error) => match run(GIVE_UP) {
+        Ok(()) => let_go(server, &before),
+        Err(error) => match let_go(server, &new) {
             Ok(()) => Err(error),
             Err(too) => Err(format!("{error}\nand the database {new} is left over: {too}")),
         },

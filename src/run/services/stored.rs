@@ -227,12 +227,16 @@ impl Stored<'_> {
             .map_err(|error| with_causes(&error))?;
         match report.problems.first() {
             Some(first) => {
-                let path = String::from_utf8_lossy(&first.path);
+                // What is wrong with all of it has no path.
+                let place = match first.path.as_slice() {
+                    b"" => String::new(),
+                    path => format!("{}: ", String::from_utf8_lossy(path)),
+                };
                 let more = match report.problems_total {
                     1 => String::new(),
                     total => format!(", and {} more", total - 1),
                 };
-                Err(format!("{path}: {}{more}", first.message))
+                Err(format!("{place}{}{more}", first.message))
             }
             None => Ok(()),
         }

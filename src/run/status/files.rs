@@ -1,4 +1,4 @@
-//! The files of `[status]`, for monitors and dashboards. What is in them: `docs/status.md`.
+//! The files of `[status]`, for monitors and dashboards. What is in them: `docs/schemas/`.
 //!
 //! Promise: each file is written all at once, and is either the old one or the new one; no name of a source makes a
 //! path out of the folder; a file that cannot be written changes nothing about the run, and is said.
@@ -37,7 +37,7 @@ struct RunFile<'r> {
 #[derive(Serialize)]
 struct Statistics<'r> {
     /// Bytes in the snapshots of the run.
-    bytes: u64,
+    total_size_bytes: u64,
     /// Bytes that they added to the repository.
     stored_bytes: u64,
     /// Bytes of all packs.
@@ -158,7 +158,7 @@ fn statistics<'r>(report: &Report, standing: &'r Standing) -> Statistics<'r> {
         (source.name.as_str(), Counted { snapshots: *snapshots, snapshots_by_tier })
     };
     Statistics {
-        bytes: report.sources.iter().map(|source| source.bytes).sum(),
+        total_size_bytes: report.sources.iter().map(|source| source.bytes).sum(),
         stored_bytes: report.sources.iter().map(|source| source.stored_bytes).sum(),
         repository_bytes: standing.repository.bytes,
         snapshots: standing.sources.iter().map(|source| source.snapshots).sum(),

@@ -100,6 +100,7 @@ pub struct Content {
     /// Files.
     pub files: u64,
     /// Bytes in them.
+    #[serde(rename = "size_bytes")]
     pub bytes: u64,
     /// Bytes that it added to the repository.
     pub stored_bytes: u64,

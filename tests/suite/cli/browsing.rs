@@ -19,9 +19,10 @@ fn ls_shows_a_folder_everything_or_one_file() {
 #[test]
 fn find_names_snapshot_and_path() {
     let shell = Shell::with_snapshot();
-    shell.types("find two").sees(0, "* * * folder/two", "1 entry in 1 snapshot");
+    shell.types("find two").sees(0, "* * * data folder/two", "1 entry in 1 snapshot");
     shell.types("find 'o*'").sees(0, "* * * one", "1 entry in 1 snapshot");
     shell.types("find folder/").sees(0, "* * * folder/two", "1 entry in 1 snapshot");
+    assert_eq!(shell.types("find one --json").json()[0]["source"], "data");
     shell.types("find nothing").sees(0, "", "0 entries in 1 snapshot");
     shell.types("find two --source other").sees(0, "", "0 entries in 0 snapshots");
 }

@@ -264,7 +264,7 @@ fn what_comes_next_is_shown() {
     let shell = configured(&format!("{YEARLY}[check]\ncron = \"0 12 * * *\"\n"));
     shell.types("next").sees(
         0,
-        "WHEN                 WHAT
+        "WHEN (UTC)  WHAT
          20*-*-* *:*:*  app    due now
          20*-*-* *:*:*  check  due now",
         "",
@@ -289,7 +289,7 @@ fn what_comes_next_is_shown() {
         "larder.toml",
         &shell.read("larder.toml").replace("[source.app.hooks]", "enabled = false\n[source.app.hooks]"),
     );
-    shell.types("next").sees(0, "WHEN  WHAT\n20*  check", "note: app has no schedule, or is not enabled");
+    shell.types("next").sees(0, "WHEN (UTC)  WHAT\n20*  check", "note: app has no schedule, or is not enabled");
     fs::rename(shell.path("repository"), shell.path("away")).unwrap();
     let away = shell.types("next --quiet");
     assert!(away.code == 0 && away.stderr.contains("warning: no repository at ") && away.stdout.contains("check"));

@@ -31,7 +31,8 @@ fn check_restore_and_cat_name_what_the_damage_touches() {
            one
          checked 2 snapshots, 3 packs, 1 page, 3 chunks in * s
            read * blocks, *
-         1 problem found",
+         1 problem found
+         the next backup from this machine stores again what its source still has of it",
         "",
     );
     shell.types("restore latest --to back").sees(

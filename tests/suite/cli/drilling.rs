@@ -57,7 +57,7 @@ fn what_holds_is_proven_and_shown() {
     let shell = configured(
         "[source.files.drill]\nchecks = [{ command = [\"sh\", \"-c\", \"cat $LARDER_RESTORED/folder/two | grep two && \
          test -e one\"], timeout = \"1min\" }, { file = \"one\", min_bytes = 4, max_bytes = 4 }, { min_bytes = 8 }]\n\
-         [source.flows.drill]\nchecks = [{ file = \"flows.json\", json_has = [\"*.name\", \"0.nodes.0\"], min_bytes = 10 }]\n\
+         [source.flows.drill]\nchecks = [{ file = \"flows.json\", schema = { type = \"array\", minItems = 1, items = { required = [\"name\", \"nodes\"] } }, min_bytes = 10 }]\n\
          [source.settings.drill]\nchecks = [{ sql = \"select count(*) from t\", expect = \"2\" }, \
          { sql = \"select sum(n) from t\", min = 3, max = 3 }, { sql = \"select * from t\", expect = \"1|a\\n2|b\" }, \
          { command = \"test -s $LARDER_RESTORED\" }]\n",
@@ -91,9 +91,9 @@ fn what_holds_is_proven_and_shown() {
 #[test]
 fn what_does_not_hold_fails_loudly_and_is_noted() {
     let shell = configured(
-        "[source.files.drill]\nchecks = [{ file = \"nothing\", min_bytes = 1 }, { file = \"other\", json_has = [\"a\"] }, \
+        "[source.files.drill]\nchecks = [{ file = \"nothing\", min_bytes = 1 }, { file = \"other\", schema = { type = \"array\" } }, \
          { command = \"echo no >&2; exit 3\" }, { command = \"sleep 600\", timeout = \"1s\" }, { max_bytes = 7 }]\n\
-         [source.flows.drill]\nenabled = false\nchecks = [{ file = \"flows.json\", json_has = [\"*.name\", \"*.nodes.0\"] }]\n\
+         [source.flows.drill]\nenabled = false\nchecks = [{ file = \"flows.json\", schema = { items = { properties = { nodes = { minItems = 1 } } } } }]\n\
          [source.settings.drill]\nchecks = [{ sql = \"select count(*) from t\", expect = \"3\" }, \
          { sql = \"select x from t\", min = 1 }, { sql = \"select count(*) from t\", min = 3 }]\n",
     );
@@ -118,7 +118,11 @@ fn what_does_not_hold_fails_loudly_and_is_noted() {
     );
     // One that is not for all can be asked for.
     let seen = shell.types("drill flows");
-    assert!(seen.code == 1 && seen.stderr.contains("flows.json lacks *.nodes.0"), "{}", seen.stderr);
+    assert!(
+        seen.code == 1 && seen.stderr.contains("flows.json is not as its schema wants: /1/nodes: minimum 1 items"),
+        "{}",
+        seen.stderr
+    );
     nothing_is_left(&shell);
     let listed = shell.types("snapshots --source settings --json").json();
     let note = listed[0]["notes"][0]["value"].as_str().unwrap();
@@ -146,24 +150,89 @@ fn a_damaged_snapshot_fails_and_the_last_proven_one_stays() {
     let proven = shell.id("--source files");
     let before = shell.objects();
     shell.write("data/new", &"something that was not there before\n".repeat(20_000));
-    let database = Connection::open(shell.path("app.db")).unwrap();
     shell.types("run files --quiet").sees(0, "", "");
     damage_newest(&shell, &before);
     fs::remove_dir_all(shell.path("cache")).unwrap();
     let seen = shell.types("drill files");
-    assert!(seen.code == 1 && seen.stderr.contains("error: files: "), "{} {}", seen.stdout, seen.stderr);
+    assert!(
+        seen.code == 4 && seen.stderr.contains("error: files: part of the listing is lost: "),
+        "{} {}",
+        seen.stdout,
+        seen.stderr
+    );
+    assert!(
+        seen.stderr.contains("the repository is damaged: larder check --read-data says what is"),
+        "{}",
+        seen.stderr
+    );
+    assert_eq!(shell.types("drill files --json").json()[0]["damaged"], true);
     assert_eq!(state(&shell, "files"), "drill failed");
     nothing_is_left(&shell);
-    drop(database);
-    // Retention, which would keep one: the newest complete one, and the newest that is proven.
-    shell.types("forget --source files --keep-daily 1").sees(
-        0,
-        &"*\n".repeat(shell.types("forget --source files --keep-daily 1 --dry-run").stdout.lines().count()),
-        "",
+    // Retention, which would keep one: the newest complete one, and the newest that is proven. And a run, whose
+    // `max_count` is one, keeps it too, and ends as a drill does.
+    let ids = || -> Vec<String> {
+        let listed = shell.types("snapshots --source files --json").json();
+        listed.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let forgets = shell.types("forget --source files --keep-daily 1 --dry-run").stdout.lines().count();
+    shell.types("forget --source files --keep-daily 1").sees(0, &"*\n".repeat(forgets), "");
+    assert!(ids().contains(&proven), "{:?}", ids());
+    let checked = shell.types("check --read-data");
+    assert!(checked.code == 4, "{}", checked.stdout);
+    assert!(
+        checked
+            .stdout
+            .ends_with("found\nthe next backup from this machine stores again what its source still has of it\n"),
+        "{}",
+        checked.stdout
     );
-    let listed = shell.types("snapshots --source files --json").json();
-    let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
-    assert!(ids.contains(&proven.as_str()), "{listed}");
+    // So it does, and the new snapshot is whole; without a drill it is not proven, and does not take the place.
+    let run = shell.types("run files");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(ids().contains(&proven) && ids().len() == 2, "{:?}", ids());
+    shell.types("drill files --quiet").sees(0, "", "");
+    assert!(ids().last() != Some(&proven) && state(&shell, "files") == "proven");
+    assert_eq!(shell.types("run files --quiet").code, 0);
+    assert!(!ids().contains(&proven), "there is a newer one that is proven: {:?}", ids());
+}
+
+/// The newest snapshot may be what is lost there: that an older one is proven is not all.
+#[test]
+fn a_drill_beside_a_damaged_log_is_proven_and_ends_with_4() {
+    let shell = configured("");
+    let before = shell.objects();
+    shell.write("data/one", "other\n");
+    shell.types("run files --quiet").sees(0, "", "");
+    let new = shell.objects().into_iter().filter(|object| !before.contains(object));
+    for (path, mut bytes) in new.filter(|(path, _)| path.to_string_lossy().contains("/log/")) {
+        bytes.reverse();
+        fs::remove_file(&path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::remove_dir_all(shell.path("cache")).unwrap();
+    let seen = shell.types("drill files");
+    assert!(seen.code == 4 && seen.stderr.contains("warning: log entry "), "{}{}", seen.stdout, seen.stderr);
+    assert!(seen.stdout.contains("files  proven "), "{}", seen.stdout);
+    nothing_is_left(&shell);
+}
+
+/// The drill of a run, too: the run ends with 4, and the report says what to do.
+#[test]
+fn a_run_whose_drill_meets_damage_ends_with_4() {
+    let shell = configured("cron = \"0 3 * * *\"\n");
+    let before = shell.objects();
+    shell.write("data/new", &"something that was not there before\n".repeat(20_000));
+    shell.types("run files --quiet").sees(0, "", "");
+    damage_newest(&shell, &before);
+    // The source is gone, so that nothing new takes the place of what is damaged; and nobody remembers the last drill.
+    fs::rename(shell.path("data"), shell.path("away")).unwrap();
+    fs::remove_dir_all(shell.path("cache")).unwrap();
+    let seen = shell.types("run --json");
+    let report = seen.json();
+    assert_eq!((seen.code, report["status"].as_str()), (4, Some("failed")), "{report}");
+    let drill = &report["upkeep"][0];
+    assert_eq!(drill["problems"], 1, "{report}");
+    assert!(drill["error"].as_str().unwrap().contains("the repository is damaged"), "{report}");
 }
 
 #[test]
@@ -324,6 +393,46 @@ fn a_run_drills_when_that_is_due_and_tells_what_failed() {
     assert_eq!(of(&drills, "settings")["verdict"], "failed");
 }
 
+/// A schema in a file is looked at by doctor, and before anything is restored: that it is none says nothing of what is
+/// stored.
+#[test]
+fn a_schema_may_lie_in_a_file() {
+    let shell = configured("");
+    let here = shell.folder.path().display().to_string();
+    let check = format!("checks = [{{ file = \"flows.json\", schema_file = \"{here}/flows.schema.json\" }}]");
+    shell.write("larder.toml", &format!("{}[source.flows.drill]\n{check}\n", shell.read("larder.toml")));
+    shell.types("config check").sees(0, "*: no mistakes; *", "");
+    for (schema, said) in [
+        (None, "No such file"),
+        (Some("{"), "flows.schema.json is no JSON: "),
+        (Some("{\"type\": 7}"), "flows.schema.json is no JSON Schema: /type: "),
+        (Some("{\"items\": {\"$ref\": \"flow.json\"}}"), "what lies elsewhere is not fetched"),
+    ] {
+        shell.write("flow.json", "{}");
+        if let Some(schema) = schema {
+            shell.write("flows.schema.json", schema);
+        }
+        let seen = shell.types("doctor flows");
+        assert!(seen.code == 1 && seen.stdout.contains(said), "{}", seen.stdout);
+        assert!(
+            seen.stdout.contains("hint: see `schema_file` in the checks of [source.flows.drill]"),
+            "{}",
+            seen.stdout
+        );
+        let seen = shell.types("drill flows");
+        assert!(seen.code == 1 && seen.stderr.contains(said) && seen.stdout.contains("untried"), "{}", seen.stderr);
+        assert_eq!(state(&shell, "flows"), "verified");
+    }
+    shell.write("flows.schema.json", "{\"items\": {\"properties\": {\"name\": {\"const\": \"a\"}}}}");
+    shell.types("doctor flows --quiet").sees(0, "*\nflows  well", "");
+    let seen = shell.types("drill flows");
+    let said = "flows.json is not as its schema wants: /1/name: value must be 'a'";
+    assert!(seen.code == 1 && seen.stderr.contains(said), "{}", seen.stderr);
+    shell.write("flows.schema.json", "{\"items\": {\"required\": [\"name\"]}}");
+    shell.types("drill flows --quiet").sees(0, "", "");
+    nothing_is_left(&shell);
+}
+
 #[test]
 fn mistakes_in_what_must_hold_are_named() {
     let shell = configured("");
@@ -337,7 +446,22 @@ fn mistakes_in_what_must_hold_are_named() {
         ("[source.settings.drill]\nchecks = [{ sql = \"select 1\", expect = \"1\", min = 1 }]", "one too many"),
         ("[source.settings.drill]\nchecks = [{ sql = \"select 1\", expct = \"1\", min = 1 }]", "did you mean"),
         ("[source.settings.drill]\nchecks = [{ command = \"true\", sql = \"x\" }]", "is one too many beside"),
-        ("[source.files.drill]\nchecks = [{ json_has = [\"a\"] }]", "give `file`, too"),
+        ("[source.files.drill]\nchecks = [{ schema = {} }]", "file: is missing"),
+        ("[source.files.drill]\nchecks = [{ file = \"one\", schema = true }]", "must be a table"),
+        (
+            "[source.files.drill]\nchecks = [{ file = \"one\", schema = { properties = { a = { type = \"strng\" } } } }]",
+            "source.files.drill.checks.1.schema: is no JSON Schema: /properties/a/type: is none of what it may be",
+        ),
+        (
+            "[source.files.drill]\nchecks = [{ file = \"one\", schema = { \"$ref\" = \"https://example.com/a\" } }]",
+            "it refers to https://example.com/a: a schema must be whole",
+        ),
+        ("[source.files.drill]\nchecks = [{ file = \"one\", schema = { const = 2026-11-26 } }]", "JSON knows no time"),
+        ("[source.files.drill]\nchecks = [{ file = \"one\", schema_file = \"here\" }]", "must be a full path"),
+        (
+            "[source.files.drill]\nchecks = [{ file = \"one\", schema = {}, schema_file = \"/a\" }]",
+            "one too many beside",
+        ),
         ("[source.files.drill]\nchecks = [{ file = \"one\" }]", "checks nothing"),
         ("[source.files.drill]\nchecks = [1]", "must be a table"),
         ("[source.files.drill]\nchecks = \"true\"", "must be a list of tables"),

@@ -82,14 +82,14 @@ fn a_backup_says_what_it_did_and_the_second_one_how_little_there_was_to_do() {
     );
     shell.types("snapshots").sees(
         0,
-        "id time age source size new state tags description
+        "id time (UTC) age source size new state tags description
          * * * 0min data 8 B * B stored last, daily, weekly, monthly, yearly, mine the first
          * * * 0min data 8 B * B stored last",
         "2 snapshots, 16 B in all; the repository has * KiB",
     );
     shell.types("snapshots --tag mine --host here --source data").sees(
         0,
-        "id time age source size new state tags description
+        "id time (UTC) age source size new state tags description
          * * * 0min data 8 B * B stored *mine the first",
         "1 snapshot, 8 B in all; the repository has * KiB",
     );

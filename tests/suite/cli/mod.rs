@@ -30,6 +30,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::schemas;
+
 /// A user who owns nothing.
 const NOBODY: u32 = 65_534;
 
@@ -121,7 +123,13 @@ impl Shell {
         let mut child = self.command(line).stdin(Stdio::piped()).spawn().unwrap();
         // Who does not read closes early.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        seen(line, child.wait_with_output().unwrap())
+        let seen = seen(line, child.wait_with_output().unwrap());
+        schemas::answer_holds(line, &seen.stdout);
+        if line.starts_with("run") {
+            schemas::hold_in(self.folder.path());
+            schemas::hold_in(&self.path("status"));
+        }
+        seen
     }
 
     /// The same, with this file or folder as standard input.

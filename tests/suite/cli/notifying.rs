@@ -112,6 +112,29 @@ fn a_backup_is_no_worse_because_nobody_can_be_told_and_no_secret_is_shown() {
     assert!(told.recv().unwrap().1.contains("\"content\""));
 }
 
+/// The path of a webhook is all that it takes to write to a channel, also where it stands in the configuration.
+#[test]
+fn the_path_of_an_address_is_never_shown() {
+    for kind in ["webhook", "slack", "discord", "ping"] {
+        let (url, _told) = listening(&[404, 404, 404]);
+        let host = url.strip_prefix("http://").unwrap().to_owned();
+        let notify =
+            format!("[notify.team]\nkind = \"{kind}\"\nurl = \"{url}/T00/s3cret?token=s3cret\"\non = [\"success\"]\n");
+        let shell = configured(&notify);
+        let seen =
+            [shell.types("run"), shell.types("notify test"), shell.types("notify test --json"), shell.types("doctor")];
+        let said: String = seen.iter().map(|seen| format!("{}{}", seen.stdout, seen.stderr)).collect();
+        assert_eq!(said.matches(&format!("{host} answered 404: said")).count(), 3, "{said}");
+        let files = ["backup_report.json", "backup_summary.json", "webhook_payload.json"].map(|file| shell.read(file));
+        assert!(files[0].contains(&format!("{host} answered 404")), "{}", files[0]);
+        assert!(!format!("{said}{}", files.concat()).contains("s3cret"), "{said}");
+        // Something that is no address at all.
+        shell.write("larder.toml", &shell.read("larder.toml").replace(&url, "https://exa mple"));
+        let seen = shell.types("notify test");
+        assert!(seen.code == 1 && !format!("{}{}", seen.stdout, seen.stderr).contains("s3cret"), "{}", seen.stdout);
+    }
+}
+
 #[test]
 fn a_ping_is_sent_after_success_only_and_everything_can_be_tried() {
     let (url, told) = listening(&[200, 200]);
@@ -125,7 +148,8 @@ fn a_ping_is_sent_after_success_only_and_everything_can_be_tried() {
     told.recv().unwrap();
     // Nobody listens any more.
     let seen = shell.types("notify test monitor");
-    assert!(seen.code == 1 && seen.stdout.contains("monitor  no answer from http://"), "{}", seen.stdout);
+    assert!(seen.code == 1 && seen.stdout.contains("monitor  no answer from 127.0.0.1:"), "{}", seen.stdout);
+    assert!(!seen.stdout.contains("/ping"), "{}", seen.stdout);
     shell.types("notify test nobody").sees(2, "", "error: nobody is called nobody\n  hint: there are: monitor");
 }
 

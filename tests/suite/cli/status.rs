@@ -1,6 +1,5 @@
 //! `[status]`, `larder status`, and levels of compression.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use super::Shell;
 use crate::support::disk::Disk;
+use crate::support::schemas;
 
 /// Two sources, one of which has a name that wants to leave the folder, and this in the configuration.
 fn configured(more: &str) -> Shell {
@@ -75,9 +75,12 @@ fn a_run_leaves_its_files_in_the_folder_and_nowhere_else() {
         assert!(!file["host"].as_str().unwrap().is_empty(), "{file}");
     }
     let statistics = &report["statistics"];
-    assert_eq!((&statistics["snapshots_by_tier"]["daily"], &statistics["bytes"]), (&2.into(), &11.into()));
+    assert_eq!((&statistics["snapshots_by_tier"]["daily"], &statistics["total_size_bytes"]), (&2.into(), &11.into()));
     assert_eq!(statistics["sources"]["files"]["snapshots_by_tier"]["weekly"], 1);
-    assert_eq!((&one["name"], &one["bytes"], &one["standing"]["snapshots"]), (&"files".into(), &4.into(), &1.into()));
+    assert_eq!(
+        (&one["name"], &one["size_bytes"], &one["standing"]["snapshots"]),
+        (&"files".into(), &4.into(), &1.into())
+    );
     assert_eq!((&summary["objective"], &summary["sources"][1]["objective"]), (&"met".into(), &"met".into()));
     assert_eq!(summary["errors"], Value::Array(Vec::new()));
     assert!(summary["repository"]["bytes"].as_u64().unwrap() > 0);
@@ -107,38 +110,82 @@ fn a_failure_is_in_the_files_and_what_was_not_taken_stands_as_before() {
     assert_eq!(sample("source=\"../\\\"a\\\\b\",status=\"done\"} 1"), 1, "{prom}");
 }
 
+/// With all that a run can do: whatever it writes stands in `docs/schemas/`, and each metric in `docs/status.md`.
 #[test]
-fn every_field_is_documented() {
+fn every_field_and_every_metric_is_documented() {
     let shell = configured(&format!("{STATUS}[schedule]\ncron = \"0 2 * * *\"\n[check]\ncron = \"0 4 * * *\"\n"));
     shell.types("run --quiet").sees(0, "", "");
     shell.types("drill files --quiet").sees(0, "", "");
     shell.types("run --quiet").sees(0, "", "");
+    assert_eq!(schemas::hold_in(&shell.path("status")), 5);
+    let summary = json(&shell, "backup_summary.json");
+    let files = summary["sources"].as_array().unwrap().iter().find(|one| one["name"] == "files").unwrap();
+    for known in
+        [&summary["last_check"], &files["last_drill"], &files["last_run"], &files["next_run"], &files["content"]]
+    {
+        assert!(!known.is_null(), "{summary}");
+    }
+    shell.types("status --json").sees(
+        0,
+        "*\n".repeat(shell.types("status --json").stdout.lines().count()).as_str(),
+        "",
+    );
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/status.md")).unwrap();
-    let mut fields = BTreeSet::new();
-    for name in ["backup_report.json", "backup_summary.json", "files_last_backup.json", "webhook_payload.json"] {
-        assert!(docs.contains(&name.replace("files_", "<source>_")), "{name}");
-        gather(&json(&shell, name), &mut fields);
-    }
-    // Names of sources and of tiers are no fields.
-    for name in ["files", "../\"a\\b", "last", "daily", "weekly", "monthly", "yearly"] {
-        fields.remove(name);
-    }
-    assert!(fields.len() > 40, "{fields:?}");
     let prom = shell.read("status/larder.prom");
-    let metrics = prom.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
-    fields.extend(metrics.map(str::to_owned));
-    let missing: Vec<&String> = fields.iter().filter(|field| !docs.contains(&format!("`{field}`"))).collect();
+    let metrics: Vec<&str> = prom.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(metrics.len() > 15, "{metrics:?}");
+    let missing: Vec<&&str> = metrics.iter().filter(|metric| !docs.contains(&format!("`{metric}`"))).collect();
     assert!(missing.is_empty(), "docs/status.md does not have {missing:?}");
 }
 
-fn gather(value: &Value, fields: &mut BTreeSet<String>) {
+/// The schemas are exact: what they do not have does not pass, and neither does what lacks something they have.
+#[test]
+fn a_field_more_or_less_is_seen() {
+    let shell = configured(STATUS);
+    shell.types("run --quiet").sees(0, "", "");
+    for (file, schema) in [
+        ("backup_report.json", "backup_report.json"),
+        ("backup_summary.json", "backup_summary.json"),
+        ("files_last_backup.json", "source_last_backup.json"),
+        ("webhook_payload.json", "webhook_payload.json"),
+    ] {
+        let written = json(&shell, file);
+        let mut objects = 0;
+        for at in 0.. {
+            let (mut more, mut less) = (written.clone(), written.clone());
+            let (Some(wider), Some(narrower)) =
+                (nth_object(&mut more, &mut at.clone()), nth_object(&mut less, &mut at.clone()))
+            else {
+                break;
+            };
+            wider.insert("odd".to_owned(), Value::Null);
+            // Nothing else is optional in these files, and names of sources are no fields.
+            let field =
+                narrower.keys().find(|key| !["statistics", "files", "../\"a\\b"].contains(&key.as_str())).cloned();
+            let gone = field.and_then(|field| narrower.remove(&field));
+            assert!(std::panic::catch_unwind(|| schemas::holds(schema, &more)).is_err(), "{file}: {more:#}");
+            assert!(
+                gone.is_none() || std::panic::catch_unwind(|| schemas::holds(schema, &less)).is_err(),
+                "{file}: {less:#}"
+            );
+            objects += 1;
+        }
+        assert!(objects > 2, "{file}");
+    }
+}
+
+/// The `at`th object in a document, from the top.
+fn nth_object<'v>(value: &'v mut Value, at: &mut usize) -> Option<&'v mut serde_json::Map<String, Value>> {
+    if value.is_object() {
+        if *at == 0 {
+            return value.as_object_mut();
+        }
+        *at -= 1;
+    }
     match value {
-        Value::Object(object) => object.iter().for_each(|(name, value)| {
-            fields.insert(name.clone());
-            gather(value, fields);
-        }),
-        Value::Array(items) => items.iter().for_each(|item| gather(item, fields)),
-        _ => {}
+        Value::Object(fields) => fields.values_mut().find_map(|value| nth_object(value, at)),
+        Value::Array(items) => items.iter_mut().find_map(|value| nth_object(value, at)),
+        _ => None,
     }
 }
 
@@ -194,9 +241,18 @@ fn status_says_what_is_met_and_ends_with_5_when_an_objective_is_missed() {
     assert!(answer["sources"][1]["next_run"].is_string() && answer["sources"][1]["age_seconds"].is_number());
     shell.types("status").sees(
         0,
-        "source * snapshots\n../\"a\\\\b * met * done * 7 B 1\nfiles * 1d 02h met * done - 4 B 1\nrepository * in * packs; no check by a run of this machine yet",
+        "source * snapshots\n../\"a\\\\b * met * done * 7 B 1\nfiles * 1d 02h met * done - 4 B 1\nrepository * in * packs; no check by a run of this machine yet; times are in UTC",
         "",
     );
+    // In the time zone of whoever looks.
+    for (zone, name) in [("Europe/Berlin", "Europe/Berlin"), ("EST5", "EST"), ("", "UTC")] {
+        let mut command = shell.command("status");
+        let seen = String::from_utf8(command.env("TZ", zone).output().unwrap().stdout).unwrap();
+        assert!(seen.ends_with(&format!("; times are in {name}\n")), "{zone}: {seen}");
+    }
+    // An objective of seconds is shown as such.
+    shell.write("larder.toml", &text.replace("[source.files]\n", "[source.files]\nmax_age = \"90s\"\n"));
+    assert!(shell.types("status files").stdout.contains(" 1min 30s "));
     // The objective of one source alone; it will be too old in a moment.
     shell.write("larder.toml", &text.replace("[source.files]\n", "[source.files]\nmax_age = \"1s\"\n"));
     let missed = || {

@@ -170,7 +170,7 @@ fn each_component_comes_back(n8n: N8n) {
     let written: Value = serde_json::from_str(&site.read("status/backup_report.json")).unwrap();
     assert_eq!((&written["run"], &written["status"], names(&written)), (&report["run"], &json!("done"), all.to_vec()));
     for source in written["sources"].as_array().unwrap() {
-        let measured = source["bytes"].as_u64().unwrap() > 0 && source["duration_seconds"].is_number();
+        let measured = source["size_bytes"].as_u64().unwrap() > 0 && source["duration_seconds"].is_number();
         assert!(measured && source["errors"] == json!([]), "{source}");
     }
 

@@ -63,7 +63,7 @@ fn an_export_is_stored_and_sent_back_and_what_was_there_is_stored_before() {
     let web = service(&document, |_| true);
     configure(&larder, &keys(&larder, &web));
     let report = larder.backs_up();
-    assert_eq!(report["sources"][0]["bytes"].as_u64(), Some(3_000_000), "{report}");
+    assert_eq!(report["sources"][0]["size_bytes"].as_u64(), Some(3_000_000), "{report}");
     let first = document.lock().unwrap().clone();
     *document.lock().unwrap() = noise(2, 1000).to_vec();
     let second = document.lock().unwrap().clone();

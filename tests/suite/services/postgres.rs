@@ -339,6 +339,38 @@ fn what_cannot_be_loaded_leaves_the_database_as_it_is() {
     assert_eq!(server.content("shop").trim(), "1|one\n2|two\n2|3");
 }
 
+/// A subscription keeps its database from being dropped, and has the name of a slot on a server that nobody may ask here.
+#[test]
+fn a_database_with_a_subscription_is_replaced_and_so_is_what_an_earlier_try_left() {
+    const SUBSCRIBE: &str = "CREATE SUBSCRIPTION \"the news\" CONNECTION 'host=/nowhere dbname=x' PUBLICATION p \
+                             WITH (connect = false, slot_name = 'live')";
+    let (server, larder) = (Server::start(), Larder::new());
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE items (id int, name text); INSERT INTO items VALUES (1, 'one')");
+    server.sql("shop", SUBSCRIBE);
+    configure(&larder, &server, "database = \"shop\"");
+    assert_eq!(run(&larder).code, Some(0));
+    let subscribed = || server.sql("shop", "SELECT subname, subslotname, subenabled FROM pg_subscription");
+    server.sql("shop", "DELETE FROM items");
+    // As a try leaves them that was killed.
+    for left in ["shop_larder_new", "shop_larder_before"] {
+        server.sql("postgres", &format!("CREATE DATABASE {left}"));
+        server.sql(left, SUBSCRIBE);
+    }
+    let done = into(&larder, &[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(server.content("shop").trim(), "1|one\n1|1");
+    assert_eq!((subscribed().trim(), server.databases()), ("the news|live|f", vec!["postgres".into(), "shop".into()]));
+    // One that fails after it was subscribed.
+    let dump = larder.path("shop.sql");
+    fs::write(&dump, format!("{SUBSCRIBE};\nSELECT no_such_function();\n")).unwrap();
+    larder.ok(&["backup", text(&dump), "--source", "db"]);
+    let done = into(&larder, &[]);
+    assert!(done.code == Some(1) && done.err.contains("no_such_function"), "{done:?}");
+    assert!(!done.err.contains("left over") && done.out.contains("db is what it was before"), "{done:?}");
+    assert_eq!((subscribed().trim(), server.databases()), ("the news|live|f", vec!["postgres".into(), "shop".into()]));
+}
+
 /// Killed in any phase: the database is the old one or the new one, and the next try clears up.
 #[test]
 fn a_restore_into_a_database_killed_at_any_moment_leaves_one_or_the_other() {

@@ -15,7 +15,7 @@ use crate::run::services::Stored;
 use crate::run::services::postgres::rehearsal::cluster::{Cluster, programs};
 use crate::run::services::postgres::rehearsal::refusal::is_of_the_dump;
 use crate::run::services::postgres::rehearsal::scan::Scan;
-use crate::run::services::postgres::{MAKE, drop_trial, make_roles, run_script};
+use crate::run::services::postgres::{MAKE, let_go, make_roles, run_script};
 use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, chosen};
 use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
 
@@ -139,8 +139,7 @@ impl Rehearsed for Trial {
             self.databases.clear();
         }
         while let Some((_, database)) = self.databases.last() {
-            drop_trial(&self.server, database)
-                .map_err(|error| format!("the database {database} is left over: {error}"))?;
+            let_go(&self.server, database).map_err(|error| format!("the database {database} is left over: {error}"))?;
             self.databases.pop();
         }
         Ok(())
@@ -156,5 +155,5 @@ impl Drop for Trial {
 /// Drops the databases of a drill of this name.
 pub fn clear(server: &Server, name: &str) -> Result<(), String> {
     let left = server.databases_named(&format!("{name}_"))?;
-    left.iter().try_for_each(|database| drop_trial(server, database))
+    left.iter().try_for_each(|database| let_go(server, database))
 }
