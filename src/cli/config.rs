@@ -81,9 +81,23 @@ impl Found {
     pub fn open(&self, session: &mut Session) -> Result<Repository, Failure> {
         session.global.repo = Some(self.config.repository.path.clone());
         let unlock = self.config.repository.unlock.as_ref();
-        let mut repo = session.open_by(|| credential(unlock, &session.global.given, &self.variables))?;
+        let mut repo =
+            session.open_by(|| credential(unlock, &session.global.given, &self.variables, Given::unlocking))?;
         repo.level = self.config.repository.level;
+        let weeks = repo.config().week_start;
+        if let Some(wanted) = self.config.week_start.filter(|wanted| *wanted != weeks) {
+            session.out.warning(format!(
+                "weeks of this repository begin on {}, since it was made, and not on {}: see week_start of [retention]",
+                weeks.name(),
+                wanted.name()
+            ));
+        }
         Ok(repo)
+    }
+
+    /// What is to open its repository from now on.
+    pub fn locking(&self, session: &Session) -> Result<Credential, Failure> {
+        credential(self.config.repository.unlock.as_ref(), &session.global.given, &self.variables, Given::locking)
     }
 
     /// What a run needs of the world.
@@ -155,14 +169,19 @@ fn refused(place: &Path, mistakes: &[Mistake]) -> Failure {
     lines.fold(Failure::usage(said), Failure::detail).hint("nothing was run")
 }
 
-/// What unlocks the repository: what is typed counts more than the configuration, and that more than variables.
-fn credential(unlock: Option<&Unlock>, given: &Given, variables: &Variables) -> Result<Credential, Failure> {
+/// What opens the repository: what is typed counts more than the configuration, and that more than variables.
+fn credential(
+    unlock: Option<&Unlock>,
+    given: &Given,
+    variables: &Variables,
+    ask: fn(&Given) -> Result<Credential, Failure>,
+) -> Result<Credential, Failure> {
     let typed = given.password_file.is_some() || given.password_command.is_some() || given.key_file.is_some();
     match unlock.filter(|_| !typed) {
-        None => given.unlocking(),
+        None => ask(given),
         Some(Unlock::KeyFile(path)) => {
             let given = Given { key_file: Some(path.clone()), password_file: None, password_command: None };
-            given.unlocking()
+            ask(&given)
         }
         Some(Unlock::Password(from)) => {
             let password: Zeroizing<String> = from.fetch(variables).map_err(|error| {

@@ -16,6 +16,7 @@ use larder::repo::open::{NewRepository, create};
 use larder::repo::slots::recovery_text;
 use larder::storage::local::Local;
 
+use crate::cli::config::{Found, Which};
 use crate::cli::output::{Form, Outcome};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session};
@@ -27,15 +28,17 @@ pub struct Arguments {
     /// Write the recovery key into this new file instead of printing it
     #[arg(long, value_name = "FILE")]
     recovery_file: Option<PathBuf>,
-    /// The time zone in which days, weeks, months and years begin: default this machine's
+    /// The time zone in which days, weeks, months and years begin: default [schedule] timezone, or this machine's
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// The day on which weeks begin
-    #[arg(long, value_name = "DAY", default_value = "monday")]
-    week_start: Day,
+    /// The day on which weeks begin: default [retention] week_start, or monday
+    #[arg(long, value_name = "DAY")]
+    week_start: Option<Day>,
     /// How much a password is stretched: `strong` is slower to guess and to unlock
     #[arg(long, value_name = "HOW", default_value = "standard")]
     kdf: Kdf,
+    #[command(flatten)]
+    which: Which,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -75,14 +78,28 @@ struct Answer<'a> {
     recovery_file: Option<String>,
 }
 
+/// What larder.toml says, if it is what says where the repository is to be.
+fn found(session: &mut Session, arguments: &Arguments) -> Result<Option<Found>, Failure> {
+    if session.place().is_ok() || arguments.which.place().is_err() {
+        return Ok(None);
+    }
+    let found = arguments.which.read()?;
+    session.global.repo = Some(found.config.repository.path.clone());
+    Ok(Some(found))
+}
+
 /// Makes the repository.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
+    let found = found(session, arguments)?;
     let place = session.place()?.to_owned();
     let week_start = match arguments.week_start {
-        Day::Monday => WeekStart::Monday,
-        Day::Sunday => WeekStart::Sunday,
+        None => found.as_ref().and_then(|found| found.config.week_start).unwrap_or(WeekStart::Monday),
+        Some(Day::Monday) => WeekStart::Monday,
+        Some(Day::Sunday) => WeekStart::Sunday,
     };
-    let time_zone = arguments.timezone.clone().unwrap_or_else(system_zone);
+    let timetable = found.as_ref().and_then(|found| found.config.timetable.as_ref());
+    let scheduled = timetable.map(|timetable| timetable.zone.name().to_owned());
+    let time_zone = arguments.timezone.clone().or(scheduled).unwrap_or_else(system_zone);
     Calendar::new(&time_zone, week_start).map_err(|error| {
         Failure::usage(error.to_string().replace("the repository's time zone", "the time zone"))
             .hint("use a name such as Europe/Vienna, or UTC")
@@ -97,7 +114,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         return Err(Failure::new(Exit::Failed, format!("{} exists already", file.display()))
             .hint("nothing is ever written over; choose another name for the recovery file"));
     }
-    let credential = session.global.given.locking()?;
+    let credential = match &found {
+        Some(found) => found.locking(session)?,
+        None => session.global.given.locking()?,
+    };
     let storage = Local::create(&place)?;
     let new = NewRepository {
         time_zone: time_zone.clone(),
@@ -121,10 +141,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         repository: repository.to_string(),
         path: place.display().to_string(),
         time_zone: &time_zone,
-        week_start: match arguments.week_start {
-            Day::Monday => "monday",
-            Day::Sunday => "sunday",
-        },
+        week_start: week_start.name(),
         recovery_key: arguments.recovery_file.is_none().then_some(recovery.as_str()),
         recovery_file: arguments.recovery_file.as_ref().map(|file| file.display().to_string()),
     };

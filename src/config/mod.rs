@@ -31,6 +31,7 @@ use crate::config::sources::{General, Source};
 use crate::config::status::Status;
 use crate::config::upkeep::Upkeep;
 use crate::config::variables::Variables;
+use crate::format::objects::WeekStart;
 use crate::ops::retention::Policy;
 use crate::repo::seal::Level;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub timetable: Option<Timetable>,
     /// What is kept of sources that do not say so themselves; everything if nothing is said.
     pub retention: Option<Policy>,
+    /// The day on which weeks are to begin: settled when the repository is made.
+    pub week_start: Option<WeekStart>,
     /// What is done for the repository, and when.
     pub upkeep: Upkeep,
     /// When it is tried whether what is stored can be restored.
@@ -109,7 +112,10 @@ pub fn read(text: &str, variables: &Variables) -> Result<Config, Mistakes> {
 fn whole(root: Section<'_, '_>) -> Option<Config> {
     let repository = repository(root.section("repository"));
     let timetable = Timetable::read(root.section("schedule"), None);
-    let retention = retention::read(root.section("retention"), None);
+    let retention = root.section("retention");
+    let week_start =
+        retention.choice("week_start", &[WeekStart::Monday, WeekStart::Sunday].map(|day| (day.name(), day)));
+    let retention = retention::read(retention, None);
     let upkeep = Upkeep::read(root.section("prune"), root.section("check"), timetable.as_ref());
     let drill = Drill::read(root.section("drill"), timetable.as_ref());
     let hooks = Hooks::of_runs(root.section("hooks"));
@@ -127,6 +133,7 @@ fn whole(root: Section<'_, '_>) -> Option<Config> {
         repository: repository?,
         timetable,
         retention,
+        week_start,
         upkeep,
         drill,
         hooks,

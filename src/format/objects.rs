@@ -69,6 +69,16 @@ pub enum WeekStart {
     Sunday,
 }
 
+impl WeekStart {
+    /// The day's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WeekStart::Monday => "monday",
+            WeekStart::Sunday => "sunday",
+        }
+    }
+}
+
 /// What is public and fixed about a repository; signed by its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

@@ -205,3 +205,59 @@ fn commands_take_the_repository_from_the_configuration_when_nothing_else_says_wh
     assert!(seen.code == 2 && seen.stderr.starts_with("error: which repository?\n  hint: "), "{}", seen.stderr);
     shell.types("restore settings@latest --to again --quiet --config other.toml").sees(0, "", "");
 }
+
+#[test]
+fn a_repository_is_made_as_the_configuration_says() {
+    let mut shell = Shell::bare();
+    shell.unset("LARDER_REPO");
+    shell.unset("LARDER_KEY_FILE");
+    shell.types("init").sees(
+        2,
+        "",
+        "error: which repository?
+           hint: give --repo PATH, or set LARDER_REPO, or go where a larder.toml is",
+    );
+    shell.write("data/one", "one\n");
+    let here = shell.path("").display().to_string();
+    shell.write(
+        "larder.toml",
+        &format!(
+            "[repository]\npath = \"{here}stored\"\nkey_file = \"{here}key\"\n\
+             [schedule]\ncron = \"0 2 * * *\"\ntimezone = \"Europe/Berlin\"\n[retention]\nweek_start = \"sunday\"\n\
+             [source.files]\nkind = \"directory\"\npaths = [\"{here}data\"]\n"
+        ),
+    );
+    shell.types("init --recovery-file recovery").sees(
+        0,
+        "made repository * at *stored
+         days begin in Europe/Berlin, weeks on sunday
+         the recovery key is in recovery: keep it somewhere else, it opens everything"
+            .replace("         ", "")
+            .as_str(),
+        "",
+    );
+    shell.types("run --quiet").sees(0, "", "");
+    change(&shell, "sunday", "monday");
+    shell.types("run --quiet").sees(
+        0,
+        "",
+        "warning: weeks of this repository begin on sunday, since it was made, and not on monday: see week_start of [retention]",
+    );
+    change(&shell, "monday", "friday");
+    shell.types("config check").sees(
+        2,
+        "",
+        "error: 1 mistake in larder.toml
+           larder.toml:8:14: retention.week_start: \"friday\" is none of monday, sunday
+           hint: nothing was run",
+    );
+    change(&shell, "friday", "monday");
+    change(&shell, "[source.files]", "[source.files.retention]\nweek_start = \"monday\"\n[source.files]");
+    shell.types("config check").sees(
+        2,
+        "",
+        "error: 1 mistake in larder.toml
+           larder.toml:*: source.files.retention.week_start: is no key larder knows here*
+           hint: nothing was run",
+    );
+}
