@@ -21,6 +21,7 @@ pub mod peak;
 pub mod recording;
 pub mod repo;
 pub mod tree;
+pub mod waiting;
 pub mod web;
 
 /// Whether everything is to be tried that is sampled otherwise.
