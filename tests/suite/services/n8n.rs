@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
 use crate::support::docker::wait_for;
@@ -112,6 +113,8 @@ fn workflows_credentials_and_their_key_come_back() {
     assert_eq!(stored("credentials.json").json(), n8n.read("credentials.json"));
     let key = n8n.read("config")["encryptionKey"].as_str().unwrap().to_owned();
     assert_eq!(stored("encryption_key").out, key);
+    assert_eq!(proves(&larder, "flows"), "a folder with 3 workflows and 1 credential");
+    assert_eq!(n8n.imports(), 0);
 
     n8n.write("workflow.json", &json!([{"id": "1", "name": "broken"}, {"id": "new", "name": "new"}]));
     n8n.write("credentials.json", &json!([]));
