@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
-use crate::support::docker::wait_for;
 use crate::support::exhaustive;
 use crate::support::peak::peak_bytes;
+use crate::support::waiting::wait_for;
 
 /// What keeps n8n from asking elsewhere, and from what of it does not run everywhere.
 pub const SETTINGS: &str = "N8N_DIAGNOSTICS_ENABLED=false N8N_VERSION_NOTIFICATIONS_ENABLED=false \
