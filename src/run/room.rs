@@ -212,6 +212,11 @@ impl Room {
         fs::set_permissions(&self.folder, Permissions::from_mode(0o711))
     }
 
+    /// Nothing of the drill is going to be outside of it: whoever clears up after it needs no service for that.
+    pub fn holds_everything(&self) -> io::Result<()> {
+        fs::remove_file(self.outer.join(SOURCE))
+    }
+
     /// What keeps things from being written here now, if anything does.
     pub fn trouble(&self) -> Option<String> {
         let within = self.outer.display();

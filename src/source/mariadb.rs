@@ -56,6 +56,7 @@ SELECT HEX(CONVERT(schema_name USING utf8mb4)),
 FROM information_schema.schemata";
 
 /// A server, and how to get at it.
+#[derive(Clone)]
 pub struct Server {
     place: Place,
     client: Client,

@@ -86,7 +86,8 @@ impl Server {
     /// A psql that runs what it is given on its standard input, up to the first error; `:"name"` and `:'name'` in it
     /// stand for the values of variables.
     pub fn script(&self, database: &str, variables: &[(&str, &str)]) -> Command {
-        let mut words = words(&["--quiet", "--set", "ON_ERROR_STOP=1"]);
+        // As a file, the input has a name and numbers of lines, which errors are told with.
+        let mut words = words(&["--quiet", "--file=-", "--set", "ON_ERROR_STOP=1"]);
         for (name, value) in variables {
             words.extend(["--set".to_owned(), format!("{name}={value}")]);
         }

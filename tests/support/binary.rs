@@ -91,6 +91,20 @@ impl Client<'_> {
     }
 }
 
+/// Gives the arguments, variables and folder of a command to another.
+pub fn carry(from: &Command, to: &mut Command) {
+    to.args(from.get_args());
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+    if let Some(folder) = from.get_current_dir() {
+        to.current_dir(folder);
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Done {

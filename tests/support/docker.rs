@@ -13,31 +13,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
+use crate::support::waiting::wait_for;
 
 /// Where programs are found. The tests give larder no other variables than these.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The image with a shell in it.
 pub const BOX: &str = "larder/box";
 
+/// Pauses that a daemon may take to end by itself.
+const ENDING_PAUSES_MAX: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(50);
-/// Pauses that anything may take: it fails the test only when it never comes.
-const PAUSES_MAX: u32 = 2400;
 
 /// An engine.
 pub struct Engine {
     folder: TempDir,
     daemon: Child,
-}
-
-/// Waits until something is so.
-pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
-    for _ in 0..PAUSES_MAX {
-        if so() {
-            return;
-        }
-        sleep(PAUSE);
-    }
-    panic!("waited in vain: {what}");
 }
 
 impl Engine {
@@ -181,7 +171,7 @@ impl Engine {
         self.docker(&words);
         let pid = i32::try_from(self.daemon.id()).ok().and_then(Pid::from_raw);
         let _may_have_ended = pid.map(|pid| kill_process(pid, Signal::TERM));
-        for _ in 0..PAUSES_MAX / 4 {
+        for _ in 0..ENDING_PAUSES_MAX {
             if matches!(self.daemon.try_wait(), Ok(Some(_))) {
                 break;
             }

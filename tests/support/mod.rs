@@ -22,6 +22,7 @@ pub mod recording;
 pub mod repo;
 pub mod schemas;
 pub mod tree;
+pub mod waiting;
 pub mod web;
 
 /// Whether everything is to be tried that is sampled otherwise.

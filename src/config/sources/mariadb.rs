@@ -30,14 +30,7 @@ pub struct Mariadb {
 
 /// Reads it.
 pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
-    let (one, several) = (section.text("database"), section.texts("databases"));
-    if one.is_some() && several.is_some() {
-        section.mistake("databases", "is one too many: give database or databases");
-    }
-    let databases = several.unwrap_or_else(|| one.into_iter().collect());
-    for name in databases.iter().filter(|name| name.is_empty() || name.contains('/')) {
-        section.mistake("databases", format!("{name:?} cannot be the name of a database here"));
-    }
+    let databases = databases(section);
     for name in databases.iter().filter(|name| SYSTEM.contains(&name.as_str())) {
         section.mistake("databases", format!("{name:?} is the server's own; accounts are stored with users = true"));
     }
@@ -53,6 +46,19 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
         container: section.text("container"),
         options: section.texts("options").unwrap_or_default(),
     }))
+}
+
+/// The databases of a server that are wanted, by names that files can have; none if nothing is said.
+pub fn databases(section: &Section<'_, '_>) -> Vec<String> {
+    let (one, several) = (section.text("database"), section.texts("databases"));
+    if one.is_some() && several.is_some() {
+        section.mistake("databases", "is one too many: give database or databases");
+    }
+    let databases: Vec<String> = several.unwrap_or_else(|| one.into_iter().collect());
+    for name in databases.iter().filter(|name| name.is_empty() || name.contains('/')) {
+        section.mistake("databases", format!("{name:?} cannot be the name of a database here"));
+    }
+    databases
 }
 
 /// Where a server is that can be reached over a network or by a socket.

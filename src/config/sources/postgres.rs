@@ -3,6 +3,7 @@
 use crate::config::reading::Section;
 use crate::config::secret::{PASSWORD, SecretFrom};
 use crate::config::sources::Kind;
+use crate::config::sources::mariadb::databases;
 
 /// Databases of a PostgreSQL server.
 #[derive(Debug, Clone)]
@@ -27,14 +28,7 @@ pub struct Postgres {
 
 /// Reads it.
 pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
-    let (one, several) = (section.text("database"), section.texts("databases"));
-    if one.is_some() && several.is_some() {
-        section.mistake("databases", "is one too many: give database or databases");
-    }
-    let databases = several.unwrap_or_else(|| one.into_iter().collect());
-    for name in databases.iter().filter(|name| name.is_empty() || name.contains('/')) {
-        section.mistake("databases", format!("{name:?} cannot be the name of a database here"));
-    }
+    let databases = databases(section);
     Some(Kind::Postgres(Postgres {
         host: section.text("host"),
         port: section.port(),

@@ -124,7 +124,7 @@ pub trait Service {
 
     /// Restores a snapshot into a room; what the service holds is not touched.
     fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
-        into_folder(stored, room, &|name| self.form_of(name))
+        Ok(Box::new(into_folder(stored, room, &|name| self.form_of(name))?))
     }
 
     /// Takes away what a drill of this name has left in the service when it was killed.

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::child;
@@ -13,7 +14,9 @@ use crate::config::sources::n8n::N8n;
 use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
 use crate::run::services::json::{List, Passing};
+use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, document, into_folder, several};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::opened::{OpenedSource, Pending, Stream};
 
@@ -114,6 +117,20 @@ impl Service for N8n {
 
     fn form_of(&self, name: &str) -> Option<Form> {
         [CREDENTIALS.0, WORKFLOWS.0].contains(&name).then_some(Form::Json)
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        let folder = into_folder(stored, room, &|name| self.form_of(name))?;
+        let workflows: Vec<Named> = document(stored, WORKFLOWS.0, room)?;
+        let credentials: Vec<Credential> = document(stored, CREDENTIALS.0, room)?;
+        if workflows.is_empty() {
+            return Err(Miss::Failed(format!("{} holds no workflows", WORKFLOWS.0)));
+        }
+        if stored.bytes(KEY.as_bytes()).map_err(|error| blamed(error, stored, room))? == 0 {
+            return Err(Miss::Failed(format!("{KEY} is empty")));
+        }
+        let words = [several(workflows.len(), "workflow"), several(credentials.len(), "credential")];
+        Ok(folder.holding(words.join(" and ")))
     }
 
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
@@ -231,6 +248,22 @@ fn key_in(bytes: &[u8]) -> Result<Zeroizing<String>, String> {
         Zeroizing::new(text.to_owned())
     };
     if key.is_empty() { Err("it is empty".to_owned()) } else { Ok(key) }
+}
+
+/// What a workflow has at least.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "name")]
+    _name: String,
+}
+
+/// What a credential has at least: encrypted, it is a text.
+#[derive(Deserialize)]
+struct Credential {
+    #[serde(rename = "name")]
+    _name: String,
+    #[serde(rename = "data")]
+    _data: String,
 }
 
 fn with_key(mut command: Command, key: Option<&Zeroizing<String>>) -> Command {

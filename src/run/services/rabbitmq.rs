@@ -15,7 +15,9 @@ use crate::http::{Answer, Body, Client, Error, Method, Redirects, Request, Setti
 use crate::ops::restore::Extra;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
 use crate::run::services::json::Passing;
+use crate::run::services::rehearsal::{Miss, Rehearsed, document, into_folder, several};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::directory::{DirectorySource, Options};
 use crate::source::joined::{Joined, Part};
@@ -69,6 +71,11 @@ impl Service for Rabbitmq {
 
     fn form_of(&self, name: &str) -> Option<Form> {
         (name == DEFINITIONS).then_some(Form::Json)
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        let folder = into_folder(stored, room, &|name| self.form_of(name))?;
+        Ok(folder.holding(document::<Defined>(stored, DEFINITIONS, room)?.words()))
     }
 
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
@@ -217,6 +224,46 @@ impl Rabbitmq {
         let folder = self.data_directory.as_ref().ok_or("there is no `data_directory`")?;
         self.fits(stored, world)?;
         stored.fill(DATA.as_bytes(), folder, Extra::Delete, &[], world)
+    }
+}
+
+/// What definitions have to have, to be imported.
+#[derive(Deserialize)]
+struct Defined {
+    exchanges: Vec<Named>,
+    queues: Vec<Named>,
+    #[serde(default)]
+    bindings: Vec<Binding>,
+    /// Of a virtual host alone, there are neither.
+    #[serde(default)]
+    users: Vec<Named>,
+    #[serde(default)]
+    vhosts: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "name")]
+    _name: String,
+}
+
+#[derive(Deserialize)]
+struct Binding {
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(rename = "destination")]
+    _destination: String,
+}
+
+impl Defined {
+    fn words(&self) -> String {
+        let counted = [
+            several(self.vhosts.len(), "virtual host"),
+            several(self.users.len(), "user"),
+            several(self.exchanges.len(), "exchange"),
+            several(self.bindings.len(), "binding"),
+        ];
+        format!("{} and {}", counted.join(", "), several(self.queues.len(), "queue"))
     }
 }
 

@@ -1,14 +1,15 @@
 //! What a drill has restored, and can be asked about.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::ops::cat::stored::Stored as StoredFile;
-use crate::ops::entries::{Shape, archive, shape};
+use crate::ops::entries::{Error as NoEntries, Shape, archive, shape};
 use crate::ops::verify::{Flaw, Form, verify};
 use crate::run::room::Room;
 use crate::run::services::{Stored, with_causes};
@@ -74,24 +75,30 @@ pub trait Rehearsed {
 }
 
 /// Files in a folder.
-struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    holds: Option<String>,
+}
+
+impl Folder {
+    /// The same, with what is in it, in words.
+    pub fn holding(self, what: String) -> Box<dyn Rehearsed> {
+        Box::new(Self { holds: Some(what), ..self })
+    }
+}
 
 impl Rehearsed for Folder {
     fn place(&self) -> String {
-        "a folder".to_owned()
+        self.holds.as_ref().map_or_else(|| "a folder".to_owned(), |what| format!("a folder with {what}"))
     }
 
     fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 /// Restores everything into the room's folder, and reads it back. Streams, as `form_of` names them, must be well formed.
-pub fn into_folder(
-    stored: &Stored<'_>,
-    room: &Room,
-    form_of: &dyn Fn(&str) -> Option<Form>,
-) -> Result<Box<dyn Rehearsed>, Miss> {
+pub fn into_folder(stored: &Stored<'_>, room: &Room, form_of: &dyn Fn(&str) -> Option<Form>) -> Result<Folder, Miss> {
     let blame = |error| blamed(error, stored, room);
     stored.rehearse(&room.folder).map_err(blame)?;
     for (name, _) in stored.files().map_err(blame)? {
@@ -99,7 +106,7 @@ pub fn into_folder(
             well_formed(stored, &name, form, room)?;
         }
     }
-    Ok(Box::new(Folder(room.folder.clone())))
+    Ok(Folder { path: room.folder.clone(), holds: None })
 }
 
 /// Looks whether a stream has its form; an archive must list to its end.
@@ -114,10 +121,49 @@ pub fn well_formed(stored: &Stored<'_>, name: &[u8], form: Form, room: &Room) ->
         });
     }
     let file = StoredFile::open(stored.repo, root, name).map_err(|error| blame(&error))?;
-    if !matches!(shape(&file).map_err(|error| blame(&error))?, Some(Shape::Tar)) {
+    let missed = |error| broken(&error, name, stored, room);
+    if !matches!(shape(&file).map_err(missed)?, Some(Shape::Tar)) {
         return Ok(());
     }
-    archive::members(&file, &mut |_| ControlFlow::Continue(())).map_err(|error| Miss::Failed(about(&error)))
+    archive::members(&file, &mut |_| ControlFlow::Continue(())).map_err(missed)
+}
+
+/// Looks whether a file is an archive, and has a member of this name.
+#[cfg(feature = "services")]
+pub fn archive_has(stored: &Stored<'_>, name: &str, member: &str, room: &Room) -> Result<(), Miss> {
+    let blame = |error: &dyn Error| blamed(format!("{name} {}", with_causes(error)), stored, room);
+    let file = StoredFile::open(stored.repo, &stored.record.root, name.as_bytes()).map_err(|error| blame(&error))?;
+    let found = archive::find(&file, &[member.as_bytes()]);
+    match found.map_err(|error| broken(&error, name.as_bytes(), stored, room))?.first() {
+        Some(Some(_)) => Ok(()),
+        _ => Err(Miss::Failed(format!("{name} is an archive without {member}"))),
+    }
+}
+
+/// Whose fault it is that an archive cannot be listed.
+fn broken(error: &NoEntries, name: &[u8], stored: &Stored<'_>, room: &Room) -> Miss {
+    let about = format!("{}: {}", String::from_utf8_lossy(name), with_causes(error));
+    match error {
+        NoEntries::Archive { .. } | NoEntries::Dump(_) => Miss::Failed(about),
+        NoEntries::Cat(_) | NoEntries::Write(_) => blamed(about, stored, room),
+    }
+}
+
+/// Reads a JSON document as it comes; what is not as its source makes it fails.
+pub fn document<T: DeserializeOwned + Send>(stored: &Stored<'_>, name: &str, room: &Room) -> Result<T, Miss> {
+    let read = stored.stream(name.as_bytes(), |from, _| Ok(serde_json::from_reader(BufReader::new(from))));
+    let parsed: Result<T, serde_json::Error> = read.map_err(|error| blamed(error, stored, room))?;
+    parsed.map_err(|error| {
+        // Other errors quote what is there, which may be a secret.
+        let (said, line, column) = (error.to_string(), error.line(), error.column());
+        let what = if said.starts_with("missing field") { said } else { format!("line {line} column {column}") };
+        Miss::Failed(format!("{name} is not what it should be: {what}"))
+    })
+}
+
+/// A number of things in words; more than one of a kind has an `s`.
+pub fn several(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What a place cannot be made for says nothing of the snapshot.
@@ -126,17 +172,57 @@ pub fn untried(what: &str) -> impl Fn(io::Error) -> Miss {
     move |error| Miss::Untried(format!("{what}: {error}"))
 }
 
-/// What the database is called now that had this name, or is the only one.
-pub fn chosen<'d>(databases: &'d [(String, String)], name: Option<&str>) -> Result<&'d str, String> {
-    let names = || databases.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    match (name, databases) {
-        (None, [(_, only)]) => Ok(only),
-        (None, _) => Err(format!("which database? give `database`: there are {}", names())),
-        (Some(name), all) => {
-            let found = all.iter().find(|(known, _)| known == name);
-            found
-                .map(|(_, now)| now.as_str())
-                .ok_or_else(|| format!("there is no database {name}: there are {}", names()))
+/// Removes a database of this name.
+type Remove = dyn Fn(&str) -> Result<(), String>;
+
+/// Databases of a drill's own. Dropped, they go.
+pub struct Databases {
+    /// By the names they had and those they have.
+    names: Vec<(String, String)>,
+    remove: Box<Remove>,
+}
+
+impl Databases {
+    /// None yet. They go as `remove` says.
+    pub fn new(remove: impl Fn(&str) -> Result<(), String> + 'static) -> Self {
+        Self { names: Vec::new(), remove: Box::new(remove) }
+    }
+
+    /// There is one more.
+    pub fn add(&mut self, had: &str, has: &str) {
+        self.names.push((had.to_owned(), has.to_owned()));
+    }
+
+    /// What the database is called now that is the only one.
+    pub fn only(&self) -> Option<&str> {
+        if let [(_, only)] = self.names.as_slice() { Some(only) } else { None }
+    }
+
+    /// What the database is called now that had this name, or is the only one.
+    pub fn chosen(&self, name: Option<&str>) -> Result<&str, String> {
+        let names = || self.names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        match name {
+            None => self.only().ok_or_else(|| format!("which database? give `database`: there are {}", names())),
+            Some(name) => {
+                let found = self.names.iter().find(|(had, _)| had == name);
+                let found = found.map(|(_, has)| has.as_str());
+                found.ok_or_else(|| format!("there is no database {name}: there are {}", names()))
+            }
         }
+    }
+
+    /// Removes them. An error says which is left over.
+    pub fn end(&mut self) -> Result<(), String> {
+        while let Some((_, database)) = self.names.last() {
+            (self.remove)(database).map_err(|error| format!("the database {database} is left over: {error}"))?;
+            self.names.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        let _the_next_drill_removes_them = self.end();
     }
 }

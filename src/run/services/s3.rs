@@ -1,6 +1,8 @@
 //! A bucket. It is put back object by object: what is as it was stays, what is not in the snapshot is deleted once
 //! everything else is there.
 
+mod rehearsal;
+
 use std::cmp::Ordering;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
@@ -19,6 +21,8 @@ use crate::format::record::Record;
 use crate::ops::cat::cat;
 use crate::progress::Event;
 use crate::run::World;
+use crate::run::room::Room;
+use crate::run::services::rehearsal::{Miss, Rehearsed, into_folder};
 use crate::run::services::{Prepared, Service, Stored, Trouble, with_causes};
 use crate::s3::error::Error;
 use crate::s3::upload::Upload;
@@ -41,6 +45,11 @@ impl Service for S3 {
     fn troubles(&self, world: &World<'_>) -> Vec<Trouble> {
         let look = || self.source(world)?.1.look(&self.prefix).map_err(|error| self.trouble(&error));
         look().err().into_iter().collect()
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        let folder = into_folder(stored, room, &|_| None)?;
+        Ok(folder.holding(rehearsal::compared(stored, room)?))
     }
 
     fn plan(&self, record: &Record) -> Result<Vec<String>, String> {

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Shell;
+use crate::support::waiting::wait_for;
 use crate::support::web::{Reply, Web};
 
 /// One source, due at once and then once a year.
@@ -31,16 +32,6 @@ fn configure(shell: &Shell, name: &str, more: &str) {
              [source.app.hooks]\nafter = \"echo after $LARDER_STATUS >>{here}/after\"\n"
         ),
     );
-}
-
-pub(super) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..6000 {
-        if done() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{what}: not within a minute");
 }
 
 /// A daemon that is killed when the test ends.

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value;
 
 use super::Shell;
+use crate::support::binary::carry;
+use crate::support::waiting::wait_for;
 
 /// A folder, a database and a stream, and a place for drills; `more` goes at the end.
 fn configured(more: &str) -> Shell {
@@ -292,16 +292,7 @@ fn what_cannot_be_written_into_the_room_is_no_verdict() {
     let larder = shell.command("drill files settings --json");
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 32768; exec \"$@\"", "sh"]).arg(larder.get_program());
-    limited.args(larder.get_args());
-    for (name, value) in larder.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    if let Some(folder) = larder.get_current_dir() {
-        limited.current_dir(folder);
-    }
+    carry(&larder, &mut limited);
     let seen = limited.output().unwrap();
     let drills: Value = serde_json::from_slice(&seen.stdout).unwrap();
     for source in ["files", "settings"] {
@@ -317,18 +308,8 @@ fn what_cannot_be_written_into_the_room_is_no_verdict() {
 /// A drill that waits in a check, under way.
 fn waiting(shell: &Shell) -> std::process::Child {
     let child = shell.command("drill files --quiet").spawn().unwrap();
-    until("the check", || shell.path("waits").exists());
+    wait_for("the check", || shell.path("waits").exists());
     child
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..6000 {
-        if done() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{what}: not within a minute");
 }
 
 #[test]
@@ -344,7 +325,7 @@ fn a_drill_that_is_killed_leaves_nothing_and_one_under_way_keeps_nobody_from_wor
         assert!(!child.wait().unwrap().success());
         fs::remove_file(shell.path("waits")).unwrap();
         // What was restored goes at once, what is left of its place with the next drill.
-        until("it is cleared", || {
+        wait_for("it is cleared", || {
             let places = fs::read_dir(shell.path("place")).unwrap().flatten();
             let rooms = places.flat_map(|place| fs::read_dir(place.path()).unwrap().flatten().collect::<Vec<_>>());
             rooms.into_iter().all(|room| !room.path().join("r").exists())

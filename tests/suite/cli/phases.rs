@@ -8,9 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::Shell;
-use super::daemon::{Daemon, wait_for};
+use super::daemon::Daemon;
 use crate::support::damage_repo::noise;
 use crate::support::hold::{Hold, packs};
+use crate::support::waiting::wait_for;
 use crate::support::web::{Reply, Web};
 
 /// All that a daemon does, at each start.

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::Shell;
-use super::daemon::{Daemon, wait_for};
+use super::daemon::Daemon;
+use crate::support::waiting::wait_for;
 
 /// Due at once, and then once a year; so is what is done for the repository.
 const YEARLY: &str = "[schedule]\ncron = \"0 0 1 1 *\"\n[prune]\ncron = \"0 0 1 1 *\"\n[check]\ncron = \"0 0 1 1 *\"\n\

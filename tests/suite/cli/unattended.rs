@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use super::Shell;
+use crate::support::waiting::wait_for;
 
 /// A command that waits in the middle of its output, with hooks around it, and a database.
 fn configured(more: &str) -> Shell {
@@ -38,16 +37,6 @@ fn is_alive(pid: &str) -> bool {
     // A zombie that nobody collects is not alive.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
-}
-
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..6000 {
-        if done() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{what}: not within a minute");
 }
 
 /// Killed or asked to end, before, in the middle of and after the backup: nothing runs on, `after` has run, what was

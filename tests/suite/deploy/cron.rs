@@ -12,7 +12,7 @@ use larder::schedule::{Expression, Zone};
 use super::random::{CHOSEN, expressions};
 use super::{ODD, configure, ok, write};
 use crate::support::binary::{Done, Larder};
-use crate::support::docker::wait_for;
+use crate::support::waiting::wait_for;
 
 const MOMENTS: usize = 12;
 /// Prints the moments of each expression, as cron has them.

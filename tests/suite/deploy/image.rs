@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::binary::{Larder, write_day};
-use crate::support::docker::{Engine, wait_for};
+use crate::support::docker::Engine;
+use crate::support::waiting::wait_for;
 
 const IMAGE: &str = "larder/larder";
 const INIT: [&str; 7] =

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use crate::support::binary::{Done, Larder};
-use crate::support::docker::{Engine, wait_for};
+use crate::support::docker::Engine;
+use crate::support::waiting::wait_for;
 
 const PASSWORD: &str = "it's \"secret\"";
 const IMAGE: &str = "larder/shell";

@@ -8,9 +8,11 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::drill::proves;
 use crate::support::binary::{Done, Larder};
 use crate::support::damage_repo::noise;
-use crate::support::docker::{BOX, Engine, wait_for};
+use crate::support::docker::{BOX, Engine};
+use crate::support::waiting::wait_for;
 
 /// Writes the same number into two files, one after the other; while it is at work, it says so.
 const WRITER: &str = "trap end=1 TERM; touch /data/at-work; n=0; while [ -z \"$end\" ]; do n=$((n+1)); \
@@ -142,6 +144,9 @@ fn volumes_of_a_label_come_back_even_those_that_were_removed() {
     let mut names: Vec<_> = fs::read_dir(&stored).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["shop_db", "shop_files"]);
+    let (before, volumes) = (history(&engine, "web"), engine.ok(&["volume", "ls"]));
+    assert_eq!(proves(&larder, "shop"), "a folder");
+    assert_eq!((history(&engine, "web"), engine.ok(&["volume", "ls"])), (before, volumes));
     assert!(!stored.join("shop_files/cache").exists());
     // Nothing changed: nothing is read again, and next to nothing stored.
     let report = good(run(&engine, &larder));

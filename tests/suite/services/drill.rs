@@ -1,15 +1,19 @@
 //! Drills against real servers: loaded somewhere else, asked, thrown away; and what they are of stays as it is.
 
+mod faults;
+mod kinds;
+mod ordinary;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{mariadb, postgres, redis};
 use crate::support::binary::{Done, Larder};
+use crate::support::waiting::wait_for;
 
 /// Adds lines to a configuration, and a place for drills.
 fn add(larder: &Larder, more: &str) {
@@ -30,37 +34,46 @@ fn of(done: &Done, source: &str) -> Value {
     drills.as_array().unwrap().iter().find(|one| one["source"] == source).unwrap().clone()
 }
 
+/// The newest snapshot of a source is proven, and nothing of the drill is left. Where it was restored, in words.
+pub fn proves(larder: &Larder, source: &str) -> String {
+    let (place, configuration) = (larder.path("drills"), larder.path("larder.toml").display().to_string());
+    fs::create_dir_all(&place).unwrap();
+    let arguments = ["drill", source, "--json", "--config", &configuration];
+    let done = Done::of(larder.command(&arguments).env("TMPDIR", &place).output().unwrap(), &arguments);
+    let drilled = of(&done, source);
+    assert_eq!((done.code, drilled["verdict"].as_str()), (Some(0), Some("proven")), "{done:?}");
+    assert_eq!((fs::read_dir(&place).unwrap().count(), running_in(&place)), (0, vec![]), "{done:?}");
+    drilled["place"].as_str().unwrap().to_owned()
+}
+
 /// Nothing is left, and nothing runs there.
+#[track_caller]
 fn nothing_is_left(larder: &Larder) {
-    assert_eq!(fs::read_dir(larder.path("place")).unwrap().count(), 0);
-    assert_eq!(running_in(larder), 0);
-}
-
-fn running_in(larder: &Larder) -> usize {
     let place = larder.path("place");
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes.filter(|one| fs::read_link(one.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&place))).count()
+    let left = Command::new("find").arg(&place).args(["-mindepth", "1"]).output().unwrap();
+    assert_eq!((String::from_utf8_lossy(&left.stdout).as_ref(), running_in(&place)), ("", vec![]));
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..6000 {
-        if done() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{what}: not within a minute");
+/// What runs in a folder: numbers of processes, and their titles.
+fn running_in(place: &Path) -> Vec<(String, String)> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let there = processes.filter(|one| fs::read_link(one.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(place)));
+    let titled = there.map(|one| {
+        let title = fs::read(one.path().join("cmdline")).unwrap_or_default();
+        (one.file_name().to_string_lossy().into_owned(), String::from_utf8_lossy(&title).replace('\0', " "))
+    });
+    titled.collect()
 }
 
 /// Kills a drill of `db` in the middle of a check, which waits.
 fn kill_in_a_check(larder: &Larder) {
     let configuration = larder.path("larder.toml").display().to_string();
     let mut child = larder.spawn(&["drill", "db", "--config", &configuration]);
-    until("the check", || larder.path("waits").exists());
+    wait_for("the check", || larder.path("waits").exists());
     fs::remove_file(larder.path("waits")).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    until("nothing runs any more", || running_in(larder) == 0);
+    wait_for("nothing runs any more", || running_in(&larder.path("place")).is_empty());
 }
 
 fn waiting(larder: &Larder) -> String {

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::binary::{Done, Larder};
 use crate::support::damage_repo::noise;
-use crate::support::docker::{BOX, Engine, wait_for};
+use crate::support::docker::{BOX, Engine};
+use crate::support::waiting::wait_for;
 
 /// What a run says of each source: whether there is a snapshot, and what was wrong.
 fn said(larder: &Larder, expected: &[(&str, bool, &str)]) {

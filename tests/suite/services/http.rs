@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
 use crate::support::web::{Asked, Reply, Web, nobody};
@@ -64,6 +65,7 @@ fn an_export_is_stored_and_sent_back_and_what_was_there_is_stored_before() {
     configure(&larder, &keys(&larder, &web));
     let report = larder.backs_up();
     assert_eq!(report["sources"][0]["size_bytes"].as_u64(), Some(3_000_000), "{report}");
+    assert_eq!(proves(&larder, "export"), "a folder");
     let first = document.lock().unwrap().clone();
     *document.lock().unwrap() = noise(2, 1000).to_vec();
     let second = document.lock().unwrap().clone();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::drill::proves;
 use super::mariadb::{self, PASSWORD};
 use super::rabbitmq::{self, Node};
 use crate::support::binary::Larder;
@@ -147,6 +148,7 @@ fn a_broker_that_is_stopped_for_its_messages() {
     larder.backs_up();
     let listed = larder.ok(&["ls", "rabbit@latest"]).out;
     assert!(listed.contains("definitions.json") && listed.contains("data"), "{listed}");
+    proves(&larder, "rabbit");
     node.is_up();
     assert_eq!(node.messages(), ["first", "second"]);
     node.delete("vhosts/shop%2Feu");

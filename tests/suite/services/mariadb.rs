@@ -97,6 +97,12 @@ impl Server {
         all.lines().filter(|name| !own.contains(name)).map(str::to_owned).collect()
     }
 
+    /// As a machine that loses its power.
+    pub fn kill(&mut self) {
+        self.running.kill().unwrap();
+        self.running.wait().unwrap();
+    }
+
     /// Waits until a query answers anything but nothing or 0.
     pub fn until(&self, query: &str) {
         while matches!(self.sql("", query).trim(), "" | "0") {

@@ -9,11 +9,12 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
-use crate::support::docker::wait_for;
 use crate::support::exhaustive;
 use crate::support::peak::peak_bytes;
+use crate::support::waiting::wait_for;
 
 /// What keeps n8n from asking elsewhere, and from what of it does not run everywhere.
 pub const SETTINGS: &str = "N8N_DIAGNOSTICS_ENABLED=false N8N_VERSION_NOTIFICATIONS_ENABLED=false \
@@ -112,6 +113,8 @@ fn workflows_credentials_and_their_key_come_back() {
     assert_eq!(stored("credentials.json").json(), n8n.read("credentials.json"));
     let key = n8n.read("config")["encryptionKey"].as_str().unwrap().to_owned();
     assert_eq!(stored("encryption_key").out, key);
+    assert_eq!(proves(&larder, "flows"), "a folder with 3 workflows and 1 credential");
+    assert_eq!(n8n.imports(), 0);
 
     n8n.write("workflow.json", &json!([{"id": "1", "name": "broken"}, {"id": "new", "name": "new"}]));
     n8n.write("credentials.json", &json!([]));

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::n8n::{SETTINGS, UP, fixture, installed, seen, things};
 use crate::support::binary::{Done, Larder};
-use crate::support::docker::{Engine, wait_for};
+use crate::support::docker::Engine;
 use crate::support::exhaustive;
 use crate::support::hold::kill_when;
+use crate::support::waiting::wait_for;
 
 const IMAGE: &str = "larder/n8n";
 const SHELL: &str = "larder/shell";

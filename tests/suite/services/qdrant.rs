@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
 use crate::support::web::{Asked, Reply, Web, nobody};
@@ -259,6 +260,9 @@ fn collections_and_aliases_come_back_and_no_snapshot_stays_on_the_server() {
     assert!(qdrant.has().made == 2 && qdrant.has().snapshots.is_empty());
     let listed = larder.ok(&["ls", "vectors@latest"]).out;
     assert!(["aliases.json", "documents.snapshot", "pictures of ä.snapshot"].iter().all(|name| listed.contains(name)));
+    let asked = qdrant.web.asked().len();
+    assert_eq!(proves(&larder, "vectors"), "a folder with 2 collections");
+    assert_eq!(qdrant.web.asked().len(), asked, "a drill asks nobody");
     // One is lost, one is changed, one is new, and the alias has moved to it.
     {
         let mut fixture = qdrant.has();

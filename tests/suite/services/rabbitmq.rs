@@ -14,6 +14,7 @@ use larder::http::{Body, Client, Error, Method, Request, basic};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
 use crate::support::peak::peak_bytes;
@@ -255,6 +256,8 @@ fn definitions_come_back_after_a_backup_while_queues_are_made() {
         report
     });
     assert_eq!(report["sources"][0]["verified"].as_bool(), Some(true), "{report}");
+    let place = proves(&larder, "rabbit");
+    assert!(place.starts_with("a folder with 2 virtual hosts, 2 users, 1 exchange, 1 binding and "), "{place}");
     node.delete("vhosts/shop%2Feu");
     node.delete("users/app");
     assert!(node.has() != before);
@@ -278,6 +281,7 @@ fn one_virtual_host_alone(node: &Node, larder: &Larder) {
     larder.backs_up();
     let stored = larder.ok(&["cat", "rabbit@latest:definitions.json"]).json();
     assert!(stored["users"].is_null() && stored["queues"][0]["name"] == "orders", "{stored}");
+    assert!(proves(larder, "rabbit").ends_with(" 0 users, 1 exchange, 1 binding and 1 queue"));
     node.delete("vhosts/shop%2Feu");
     assert!(larder.troubles("rabbit").contains("there is no virtual host \"shop/eu\""));
     let refused = larder.puts_back("rabbit");

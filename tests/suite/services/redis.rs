@@ -13,7 +13,7 @@ use crate::support::binary::{Done, Larder};
 use crate::support::disk::Disk;
 use crate::support::hold::{Hold, packs};
 
-const PASSWORD: &str = "it's \"secret\"";
+pub const PASSWORD: &str = "it's \"secret\"";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server of its own, on a socket and on a free port; it is started by `start` in its folder, so that a hook can.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::run::room::Room;
 use crate::run::services::Stored;
 use crate::run::services::mariadb::{drop_trial, load_for_trial, make_for_trial};
-use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, chosen};
+use crate::run::services::rehearsal::{Databases, Miss, Rehearsed, blamed};
 use crate::source::mariadb::{DATABASES, Server, USERS};
 
 /// Errors of the server that are not about what it was told: no space, memory or connections left, no rights, locked, shut
@@ -46,11 +46,13 @@ pub fn load(server: Server, stored: &Stored<'_>, room: &Room) -> Result<Box<dyn 
     let mut making = Vec::new();
     stored.write(DATABASES.as_bytes(), &mut making).map_err(blame)?;
     let making = String::from_utf8_lossy(&making).into_owned();
-    let mut trial = Trial { server, databases: Vec::new(), folder: room.folder.clone() };
+    let service = server.clone();
+    let databases = Databases::new(move |database| drop_trial(&service, database));
+    let mut trial = Trial { server, databases, folder: room.folder.clone() };
     for (at, name) in names.into_iter().enumerate() {
         let new = format!("{}_{at}", room.name);
         make_for_trial(&trial.server, &new, &name, &making).map_err(Miss::Untried)?;
-        trial.databases.push((name.clone(), new.clone()));
+        trial.databases.add(&name, &new);
         load_for_trial(&trial.server, &new, &name, stored)
             .map_err(|error| format!("database {name}: the dump cannot be loaded: {error}"))
             .map_err(|error| missed(error, &trial.server, stored, room))?;
@@ -64,10 +66,10 @@ pub fn clear(server: &Server, name: &str) -> Result<(), String> {
     left.iter().try_for_each(|database| drop_trial(server, database))
 }
 
-/// Databases in the service, by the names they had and those they have.
+/// Databases in the service.
 struct Trial {
     server: Server,
-    databases: Vec<(String, String)>,
+    databases: Databases,
     folder: PathBuf,
 }
 
@@ -81,8 +83,7 @@ impl Rehearsed for Trial {
     }
 
     fn ask(&self, database: Option<&str>, sql: &str) -> Result<Vec<String>, String> {
-        let database = chosen(&self.databases, database)?;
-        let lines = self.server.ask_only(database, sql)?;
+        let lines = self.server.ask_only(self.databases.chosen(database)?, sql)?;
         Ok(lines.into_iter().map(|line| line.replace('\t', "|")).collect())
     }
 
@@ -91,18 +92,7 @@ impl Rehearsed for Trial {
     }
 
     fn end(&mut self) -> Result<(), String> {
-        while let Some((_, database)) = self.databases.last() {
-            drop_trial(&self.server, database)
-                .map_err(|error| format!("the database {database} is left over: {error}"))?;
-            self.databases.pop();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        let _the_next_drill_drops_it = self.end();
+        self.databases.end()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::run::services::postgres::rehearsal::cluster::{Cluster, programs};
 use crate::run::services::postgres::rehearsal::refusal::is_of_the_dump;
 use crate::run::services::postgres::rehearsal::scan::Scan;
 use crate::run::services::postgres::{MAKE, let_go, make_roles, run_script};
-use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, chosen};
+use crate::run::services::rehearsal::{Databases, Miss, Rehearsed, blamed};
 use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
 
 /// Makes the roles that a dump gives things to and that are in no `globals.sql`. In a server of its own alone: event
@@ -28,8 +28,7 @@ SELECT format('CREATE ROLE %I SUPERUSER', :'role') WHERE NOT EXISTS (SELECT FROM
 /// Databases that dumps were loaded into.
 pub struct Trial {
     server: Server,
-    /// By the names they had and those they have.
-    databases: Vec<(String, String)>,
+    databases: Databases,
     folder: PathBuf,
     /// None: they are in the service.
     cluster: Option<Cluster>,
@@ -53,13 +52,16 @@ impl Trial {
         let mut trial = match programs {
             Some(programs) => {
                 let cluster = Cluster::start(&programs, room).map_err(Miss::Untried)?;
-                let server = cluster.server();
-                Self { server, databases: Vec::new(), folder: room.folder.clone(), cluster: Some(cluster) }
+                // Its databases go with it.
+                let (server, databases) = (cluster.server(), Databases::new(|_| Ok(())));
+                Self { server, databases, folder: room.folder.clone(), cluster: Some(cluster) }
             }
             None => {
                 let server = service().map_err(Miss::Untried)?;
                 clear(&server, &room.name).map_err(Miss::Untried)?;
-                Self { server, databases: Vec::new(), folder: room.folder.clone(), cluster: None }
+                let of = server.clone();
+                let databases = Databases::new(move |database| let_go(&of, database));
+                Self { server, databases, folder: room.folder.clone(), cluster: None }
             }
         };
         if trial.cluster.is_some() {
@@ -81,7 +83,7 @@ impl Trial {
         let before = format!("{new}_before");
         let variables = [("old", name), ("new", new), ("before", before.as_str())];
         run_script(&self.server, MAINTENANCE, &variables, MAKE).map_err(Miss::Untried)?;
-        self.databases.push((name.to_owned(), new.to_owned()));
+        self.databases.add(name, new);
         stored
             .feed(format!("{name}.sql").as_bytes(), self.server.script(new, &[("VERBOSITY", "verbose")]))
             .map_err(|error| format!("database {name}: the dump cannot be loaded: {error}"))
@@ -114,7 +116,7 @@ impl Rehearsed for Trial {
     }
 
     fn variables(&self) -> Vec<(&'static str, Zeroizing<String>)> {
-        let only = if let [(_, only)] = self.databases.as_slice() { Some(only.clone()) } else { None };
+        let only = self.databases.only().map(str::to_owned);
         let port = self.server.port.map(|port| port.to_string());
         let known = [
             ("PGHOST", self.server.host.clone()),
@@ -127,7 +129,7 @@ impl Rehearsed for Trial {
     }
 
     fn ask(&self, database: Option<&str>, sql: &str) -> Result<Vec<String>, String> {
-        self.server.ask_only(chosen(&self.databases, database)?, sql)
+        self.server.ask_only(self.databases.chosen(database)?, sql)
     }
 
     fn answers(&mut self) -> Result<(), String> {
@@ -135,20 +137,8 @@ impl Rehearsed for Trial {
     }
 
     fn end(&mut self) -> Result<(), String> {
-        if self.cluster.take().is_some() {
-            self.databases.clear();
-        }
-        while let Some((_, database)) = self.databases.last() {
-            let_go(&self.server, database).map_err(|error| format!("the database {database} is left over: {error}"))?;
-            self.databases.pop();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        let _the_next_drill_drops_it = self.end();
+        self.cluster = None;
+        self.databases.end()
     }
 }
 

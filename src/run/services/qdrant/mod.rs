@@ -11,7 +11,9 @@ use crate::format::record::Record;
 use crate::http::Error;
 use crate::ops::verify::Form;
 use crate::run::World;
+use crate::run::room::Room;
 use crate::run::services::qdrant::server::{Alias, Server, Trouble as Failure, aliases_in};
+use crate::run::services::rehearsal::{Miss, Rehearsed, archive_has, blamed, document, into_folder, several};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::opened::{OpenedSource, Pending, Stream};
 
@@ -19,6 +21,8 @@ use crate::source::opened::{OpenedSource, Pending, Stream};
 const ALIASES: &str = "aliases.json";
 /// How the names of files with snapshots end.
 const ENDING: &str = ".snapshot";
+/// What every snapshot has in it: the settings of the collection.
+const SETTINGS: &str = "config.json";
 
 impl Service for Qdrant {
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
@@ -50,6 +54,20 @@ impl Service for Qdrant {
 
     fn form_of(&self, name: &str) -> Option<Form> {
         Some(if name == ALIASES { Form::Json } else { Form::Any })
+    }
+
+    fn rehearse(&self, stored: &Stored<'_>, room: &Room, _: &World<'_>) -> Result<Box<dyn Rehearsed>, Miss> {
+        let folder = into_folder(stored, room, &|name| self.form_of(name))?;
+        let collections = stored.names_ending(ENDING).map_err(|error| blamed(error, stored, room))?;
+        if collections.is_empty() {
+            return Err(Miss::Failed("the snapshot holds no collection".to_owned()));
+        }
+        for name in &collections {
+            archive_has(stored, &format!("{name}{ENDING}"), SETTINGS, room)?;
+        }
+        aliases_in(&document(stored, ALIASES, room)?)
+            .ok_or_else(|| Miss::Failed(format!("{ALIASES} does not say aliases as Qdrant does")))?;
+        Ok(folder.holding(several(collections.len(), "collection")))
     }
 
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {

@@ -89,7 +89,7 @@ impl Cluster {
         let cannot = |error: std::io::Error| format!("cannot make a PostgreSQL server: {error}");
         let user = user()?;
         let folder = room.folder.join("pg");
-        room.let_pass().map_err(cannot)?;
+        room.let_pass().and_then(|()| room.holds_everything()).map_err(cannot)?;
         DirBuilder::new().mode(0o700).create(&folder).map_err(cannot)?;
         if let Some((user, group)) = user {
             chown(&folder, Some(user), Some(group)).map_err(cannot)?;
