@@ -20,8 +20,8 @@ pub const WORK_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Longest answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// Runs a program in a container, as whose it ends. Signals do not reach in there, and an engine goes on to hold what the
-/// program prints to when nobody reads it any more, but it ends the standard input. That is what is watched; the program
+/// Runs a program in a container, as whose it ends. Signals do not reach in there, and an engine goes on to take what the
+/// program prints when nobody reads it any more, but it ends the standard input. That is what is watched; the program
 /// finds the end of it at once. An engine starts a process as the leader of a group: it is asked to end as a whole, but for
 /// the shell, which stays to collect the others. The trap comes after the fork: what would inherit it could miss its end.
 const WATCHED: &str = "exec 3<&0 </dev/null

@@ -1,7 +1,7 @@
 //! A PostgreSQL in a container: dumped and put back by the client in there, and the volume that it keeps everything in.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::{Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,7 +28,8 @@ fn start(engine: &Engine) {
         chown(path, Some(user.uid()), Some(user.primary_group_id())).unwrap();
     }
     let programs = super::postgres::programs();
-    let path = format!("PATH={}:/usr/bin:/bin", programs.display());
+    // What lies in the volume takes the place of the real one.
+    let path = format!("PATH=/data:{}:/usr/bin:/bin", programs.display());
     let run = ["run", "--detach", "--name", "pg", "--network", "none", "--user", "postgres", "--env", &path];
     let mounts = ["--volume", "/usr:/usr:ro", "--volume", "pgdata:/data"];
     engine.ok(&[&run[..], &mounts, &[IMAGE, "sh", "-c", SERVER]].concat());
@@ -76,42 +77,52 @@ fn larder_with(engine: &Engine, larder: &Larder, words: &[&str]) -> Done {
 /// What is left of larder's in the container.
 fn left(engine: &Engine) -> Vec<String> {
     let processes = engine.ok(&["top", "pg", "-o", "pid,stat,args"]);
-    let ours = |line: &&str| ["larder", "pg_dump", "defunct"].iter().any(|word| line.contains(word));
+    let ours = |line: &&str| ["larder", "pg_dump", "yes", "defunct"].iter().any(|word| line.contains(word));
     processes.lines().filter(ours).map(str::to_owned).collect()
 }
 
-/// How many sessions of a dump print rows.
-fn dumping(engine: &Engine) -> String {
-    let question = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump' AND query LIKE 'COPY %'";
-    sql(engine, "postgres", question).trim().to_owned()
-}
-
-/// Starts a run and ends it by a signal while a database is dumped.
-fn end_in_the_middle(engine: &Engine, larder: &Larder, signal: Signal) {
+/// Starts a run and ends it by a signal once something runs in the container.
+fn end_once(engine: &Engine, larder: &Larder, signal: Signal, so: &dyn Fn() -> bool) {
     let config = larder.path("larder.toml").display().to_string();
     let mut command = engine.larder_command(larder, &["run", "db", "--config", &config]);
     let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the dump begins", || {
         assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
-        dumping(engine) == "1"
+        so()
     });
     kill_process(Pid::from_child(&run), signal).unwrap();
     assert!(!run.wait().unwrap().success());
+    wait_for("the dump ends", || left(engine).is_empty());
 }
 
+/// A real dump that waits for a lock with its transaction open, then one that prints for ever.
 #[test]
 fn a_dump_in_a_container_ends_with_a_larder_that_is_ended() {
     let (engine, larder) = (Engine::start(), Larder::new());
     start(&engine);
     sql(&engine, "postgres", "CREATE DATABASE shop");
-    // Little on the disk, gigabytes in a dump.
-    sql(&engine, "shop", "CREATE TABLE items AS SELECT repeat('x', 16 << 20) AS name FROM generate_series(1, 100)");
+    sql(&engine, "shop", "CREATE TABLE items (id int)");
     configured(&larder);
+    let environment = format!("PGPASSWORD={PASSWORD}");
+    let exec = ["exec", "--env", &environment, "pg", "psql", "-X", "-h", "/data", "-U", "app", "-d", "shop", "-c"];
+    let mut locker = engine.command(&exec);
+    let mut locking = locker.arg("BEGIN; LOCK items; SELECT pg_sleep(3600)").stdout(Stdio::null()).spawn().unwrap();
+    let waiting = "FROM pg_stat_activity WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'";
+    let waits = || sql(&engine, "postgres", &format!("SELECT count(*) {waiting}")) == "1\n";
     for signal in [Signal::KILL, Signal::TERM] {
-        end_in_the_middle(&engine, &larder, signal);
-        wait_for("the dump ends", || dumping(&engine) == "0" && left(&engine).is_empty());
+        end_once(&engine, &larder, signal, &waits);
+        wait_for("the session ends", || !waits());
     }
-    sql(&engine, "shop", "TRUNCATE items");
+    sql(&engine, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'");
+    assert!(!locking.wait().unwrap().success());
+
+    let program = engine.mountpoint("pgdata").join("pg_dump");
+    fs::write(&program, "#!/bin/sh\nyes\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    for signal in [Signal::KILL, Signal::TERM] {
+        end_once(&engine, &larder, signal, &|| left(&engine).iter().any(|line| line.trim_end().ends_with(" yes")));
+    }
+    fs::remove_file(program).unwrap();
     let done = larder_with(&engine, &larder, &["run", "db"]);
     assert_eq!((done.code, done.json()["sources"][0]["warnings"].to_string().as_str()), (Some(0), "[]"), "{done:?}");
     assert_eq!(left(&engine), [""; 0]);
