@@ -106,7 +106,12 @@ fn a_dump_in_a_container_ends_with_a_larder_that_is_ended() {
     let environment = format!("PGPASSWORD={PASSWORD}");
     let exec = ["exec", "--env", &environment, "pg", "psql", "-X", "-h", "/data", "-U", "app", "-d", "shop", "-c"];
     let mut locker = engine.command(&exec);
-    let mut locking = locker.arg("BEGIN; LOCK items; SELECT pg_sleep(3600)").stdout(Stdio::null()).spawn().unwrap();
+    let mut locking = locker
+        .arg("BEGIN; LOCK items; SELECT pg_sleep(3600)")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let waiting = "FROM pg_stat_activity WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'";
     let waits = || sql(&engine, "postgres", &format!("SELECT count(*) {waiting}")) == "1\n";
     for signal in [Signal::KILL, Signal::TERM] {
