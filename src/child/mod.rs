@@ -127,12 +127,15 @@ pub fn leash(process: u32) -> io::Result<Guard> {
 }
 
 /// What a command prints, which is no longer than so many bytes and takes no longer than the limit. What it complains of is
-/// kept for the error. If larder is killed, it and all it started are ended.
+/// kept for the error. If larder is killed, it and all it started are ended, and its standard input, on which nothing ever
+/// comes: whoever is out of reach of signals, in a container say, knows by that.
 pub fn printed(mut command: Command, bytes_max: usize, limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let leash = leashed(&mut command, None)?;
     let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+    // Taken: to wait for a child closes it otherwise.
+    let _held = child.stdin.take();
     let tail = child.stderr.take().map(Tail::of);
     let (read, ended) = channel();
     if let Some(stdout) = child.stdout.take() {

@@ -1,6 +1,7 @@
 //! The programs of a service's client, which run here or in a container.
 //!
-//! Promise: a secret is handed over in the environment, never as an argument, which `ps` would show.
+//! Promise: a secret is handed over in the environment, never as an argument, which `ps` would show. What prints in a
+//! container ends with the larder that reads it, as it does here, whatever ended that.
 //! Left out on purpose: which programs there are, and what their arguments mean.
 
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::child;
-use crate::source::command::{Entries, Output};
+use crate::source::command::{Entries, Input, Output, with_cause};
 
 /// How long a program may take to tell about itself, or a server to answer what it knows by heart.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -18,6 +19,22 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 pub const WORK_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Longest answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Runs a program in a container, as whose it ends. Signals do not reach in there, and an engine goes on to take what the
+/// program prints when nobody reads it any more, but it ends the standard input. That is what is watched; the program
+/// finds the end of it at once. An engine starts a process as the leader of a group: it is asked to end as a whole, but for
+/// the shell, which stays to collect the others. The trap comes after the fork: what would inherit it could miss its end.
+const WATCHED: &str = "exec 3<&0 </dev/null
+(read -r nothing <&3; kill -s TERM -- -$$) >/dev/null 2>&1 &
+watching=$!
+trap : TERM
+\"$@\" 3<&-
+status=$?
+exec 2>/dev/null
+kill -s KILL $watching
+wait $watching
+exit $status
+";
 
 /// What the names of databases begin with that drills make in a service. They are nobody's data.
 pub const DRILL_PREFIX: &str = "larder_drill_";
@@ -57,34 +74,45 @@ pub struct Client {
 impl Client {
     /// A program with its arguments, whose output is to be stored under a name.
     pub fn output(&self, name: &str, program: &str, words: Vec<String>) -> Output {
-        let mut arguments: Vec<OsString> = Vec::new();
-        if let Some(container) = &self.container {
-            arguments.extend(["exec", "--interactive"].map(OsString::from));
-            // Without a value: docker takes it from its own environment.
-            let variable = self.secret.as_ref().map(|(variable, _)| ["--env", variable]);
-            arguments.extend(variable.into_iter().flatten().map(OsString::from));
-            arguments.extend([container, program].map(OsString::from));
-        }
-        arguments.extend(words.into_iter().map(OsString::from));
-        let program = if self.container.is_some() { "docker" } else { program };
+        let (input, watch) = match self.container {
+            Some(_) => (Input::Held, &["sh", "-c", WATCHED, "larder"][..]),
+            None => (Input::None, &[][..]),
+        };
+        let (program, arguments) = self.words(watch, program, words);
         let variables = self.secret.iter().map(|(variable, secret)| ((*variable).to_owned(), secret.clone())).collect();
-        let (name, program) = (name.as_bytes().to_vec(), program.into());
-        Output { name, program, arguments, variables, entries: Entries::None }
+        Output { name: name.as_bytes().to_vec(), program, arguments, variables, input, entries: Entries::None }
     }
 
-    /// A program with its arguments.
-    pub fn command(&self, program: &str, words: Vec<String>) -> Command {
-        self.output("", program, words).command()
+    /// A program with its arguments, which is to be fed. In a container it sees the end of what it is fed if larder is
+    /// killed: what it makes of half of it must not count before larder says so.
+    pub fn fed(&self, program: &str, words: Vec<String>) -> Command {
+        let (program, arguments) = self.words(&[], program, words);
+        let mut command = Command::new(program);
+        command.args(arguments).envs(self.secret.iter().map(|(variable, secret)| (variable, secret.as_str())));
+        command
+    }
+
+    /// What is started, and its arguments: in a container with these before the program.
+    fn words(&self, watch: &[&str], program: &str, words: Vec<String>) -> (OsString, Vec<OsString>) {
+        let words = words.into_iter().map(OsString::from);
+        let Some(container) = &self.container else { return (program.into(), words.collect()) };
+        // Without a value: docker takes it from its own environment.
+        let variable = self.secret.as_ref().map(|(variable, _)| ["--env", variable]);
+        let mut all: Vec<&str> = ["exec", "--interactive"].into_iter().chain(variable.into_iter().flatten()).collect();
+        all.push(container);
+        all.extend(watch);
+        all.push(program);
+        ("docker".into(), all.into_iter().map(OsString::from).chain(words).collect())
     }
 
     /// The lines that a program prints; what it complains of, if it fails or takes longer than the limit.
     pub fn lines(&self, program: &str, words: Vec<String>, limit: Duration) -> Result<Vec<String>, String> {
-        lines_of(self.command(program, words), limit)
+        lines_of(self.output("", program, words).command(), limit)
     }
 }
 
 /// The lines that a command prints; what it complains of, if it fails or takes longer than the limit.
 pub fn lines_of(command: Command, limit: Duration) -> Result<Vec<String>, String> {
-    let printed = child::printed(command, ANSWER_BYTES_MAX, limit)?;
+    let printed = child::printed(command, ANSWER_BYTES_MAX, limit).map_err(with_cause)?;
     Ok(String::from_utf8_lossy(&printed).lines().map(str::to_owned).collect())
 }

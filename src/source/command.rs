@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use zeroize::Zeroizing;
 
@@ -33,8 +33,19 @@ pub struct Output {
     pub arguments: Vec<OsString>,
     /// What it finds in its environment beside what larder finds: secrets mostly, which nothing here prints.
     pub variables: Vec<(String, Zeroizing<String>)>,
+    /// What it finds on its standard input.
+    pub input: Input,
     /// Whether a list of what is in it is stored beside it.
     pub entries: Entries,
+}
+
+/// What a command finds on its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Its end.
+    None,
+    /// Nothing, and its end when larder reads no more, whatever ended that: for whoever is out of reach of signals.
+    Held,
 }
 
 /// Whether a list of what is in a dump is stored beside it.
@@ -82,7 +93,14 @@ impl CommandSource {
         program: OsString,
         arguments: Vec<OsString>,
     ) -> Result<Self, Error> {
-        let output = Output { name: name.to_vec(), program, arguments, variables: Vec::new(), entries: Entries::None };
+        let output = Output {
+            name: name.to_vec(),
+            program,
+            arguments,
+            variables: Vec::new(),
+            input: Input::None,
+            entries: Entries::None,
+        };
         Ok(Self { group: Group::Ours, ..Self::several(vec![output], owner, time)? })
     }
 
@@ -147,7 +165,11 @@ struct Ready {
 impl Ready {
     fn new(output: &Output, group: Group) -> Self {
         let mut command = output.command();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = match output.input {
+            Input::None => Stdio::null(),
+            Input::Held => Stdio::piped(),
+        };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { program: output.program.to_string_lossy().into_owned(), command, group, maker: None }
     }
 }
@@ -179,6 +201,8 @@ impl Content for NotStarted {
 struct Running {
     program: String,
     child: Child,
+    /// Held: nothing is ever written to it.
+    held: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Option<Tail>,
     error: Option<String>,
@@ -196,9 +220,9 @@ impl Running {
         };
         let mut child = command.spawn()?;
         let stderr = child.stderr.take().map(Tail::of);
-        let stdout = child.stdout.take();
+        let (held, stdout) = (child.stdin.take(), child.stdout.take());
         let program = program.to_owned();
-        let mut running = Self { program, child, stdout, stderr, error: None, leash: None, ended: false, maker };
+        let mut running = Self { program, child, held, stdout, stderr, error: None, leash: None, ended: false, maker };
         running.leash = Some(guarded.map_or_else(|| leash(running.child.id()), Ok)?);
         Ok(running)
     }
@@ -208,6 +232,15 @@ impl Running {
     /// The end of what it wrote to its standard error.
     fn said(&self) -> String {
         self.stderr.as_ref().map(Tail::text).unwrap_or_default()
+    }
+}
+
+/// What becomes of a failure in a container of which nothing more is known: why an engine could not start something it
+/// says where the output is expected.
+pub fn with_cause(failure: String) -> String {
+    match failure.strip_prefix("docker failed: exit status: ") {
+        Some("126" | "127") => format!("{failure}\nthe container has no `sh`, or it cannot be started there"),
+        _ => failure,
     }
 }
 
@@ -255,7 +288,7 @@ impl Content for Running {
             message.push('\n');
             message.push_str(&stderr);
         }
-        Verdict::Failed(message)
+        Verdict::Failed(if self.held.is_some() { with_cause(message) } else { message })
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::{CommandSource, Entries, Output};
+use super::{CommandSource, Entries, Input, Output};
 use crate::child::TAIL_BYTES_MAX;
 use crate::format::Time;
 use crate::format::listing::{Node, Owner};
@@ -107,6 +107,7 @@ fn several_commands_are_a_file_each_and_come_in_the_order_of_listings() {
         program: "sh".into(),
         arguments: vec!["-c".into(), "printf %s \"$SECRET\"".into()],
         variables: vec![("SECRET".into(), Zeroizing::new(name.repeat(2)))],
+        input: Input::None,
         entries: Entries::None,
     };
     let several = |names: &[&str]| {
@@ -171,6 +172,7 @@ fn dumps(outputs: &[(&str, &str)]) -> CommandSource {
         program: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         variables: Vec::new(),
+        input: Input::None,
         entries: Entries::Beside,
     };
     CommandSource::several(outputs.iter().map(output).collect(), Owner::default(), Time::default()).unwrap()

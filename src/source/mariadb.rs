@@ -162,7 +162,7 @@ impl Server {
             "--connect-timeout=30",
         ]);
         words.push(format!("--database={database}"));
-        self.client.command(self.asking, self.connected(words))
+        self.client.fed(self.asking, self.connected(words))
     }
 
     fn connected(&self, words: Vec<String>) -> Vec<String> {

@@ -91,7 +91,7 @@ impl Server {
         for (name, value) in variables {
             words.extend(["--set".to_owned(), format!("{name}={value}")]);
         }
-        self.output("", "psql", words, &["--dbname", &quoted(database)]).command()
+        self.client().fed("psql", self.connected(words, &["--dbname", &quoted(database)]))
     }
 
     /// What makes a database as a whole what it is: its settings, rights and remark, as SQL.
@@ -126,13 +126,20 @@ impl Server {
 
     /// A command of the client.
     fn output(&self, name: &str, program: &str, words: Vec<String>, last: &[&str]) -> Output {
+        self.client().output(name, program, self.connected(words, last))
+    }
+
+    fn client(&self) -> Client {
+        let secret = self.password.as_ref().map(|password| ("PGPASSWORD", password.clone()));
+        Client { container: self.container.clone(), secret }
+    }
+
+    fn connected(&self, words: Vec<String>, last: &[&str]) -> Vec<String> {
         let port = self.port.map(|port| port.to_string());
         let places = [("--host", &self.host), ("--port", &port), ("--username", &self.user)];
         let places = places.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value.clone()?]));
         let last = last.iter().map(|&word| word.to_owned());
-        let words = places.flatten().chain(words).chain(last).collect();
-        let secret = self.password.as_ref().map(|password| ("PGPASSWORD", password.clone()));
-        Client { container: self.container.clone(), secret }.output(name, program, words)
+        places.flatten().chain(words).chain(last).collect()
     }
 }
 

@@ -27,7 +27,7 @@ use larder::progress::Silent;
 use larder::repo::Repository;
 use larder::repo::open::{self, NewRepository};
 use larder::repo::slots::Credential;
-use larder::source::command::{CommandSource, Entries, Output};
+use larder::source::command::{CommandSource, Entries, Input, Output};
 use larder::storage::memory::Memory;
 
 use crate::support::CallKind;
@@ -296,6 +296,7 @@ fn a_backup_of_many_dumps_ends_and_each_has_its_list() {
         program: "cat".into(),
         arguments: vec![folder.path().join("dump").into()],
         variables: Vec::new(),
+        input: Input::None,
         entries: Entries::Beside,
     };
     for threads in [1, 2, 5] {
@@ -326,6 +327,7 @@ fn a_dump_that_fails_fails_the_backup_in_its_own_words() {
         program: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         variables: Vec::new(),
+        input: Input::None,
         entries: Entries::Beside,
     };
     for threads in [1, 4] {

@@ -7,7 +7,7 @@ use crate::format::record::Record;
 use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::services::{Prepared, Service, Stored, Trouble, streams, with_causes};
-use crate::source::command::{Entries, Output};
+use crate::source::command::{Entries, Input, Output};
 
 impl Service for Command {
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
@@ -15,7 +15,7 @@ impl Service for Command {
         let (program, words) = (program.into(), words.iter().map(Into::into).collect());
         let entries = if self.form == Form::Sql { Entries::Beside } else { Entries::None };
         let name = self.file.clone().into();
-        let output = Output { name, program, arguments: words, variables: Vec::new(), entries };
+        let output = Output { name, program, arguments: words, variables: Vec::new(), input: Input::None, entries };
         streams(vec![output], self.form, world).map_err(|error| with_causes(&error))
     }
 

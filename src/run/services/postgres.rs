@@ -129,7 +129,7 @@ impl Postgres {
         let server = self.server(world).map_err(|error| Trouble::new(error, "see the password keys of the source"))?;
         let client = server.client_version("pg_dump").map_err(|error| match &self.container {
             Some(container) => {
-                Trouble::new(error, format!("check that the container {container} runs, with docker ps"))
+                Trouble::new(error, format!("check that the container {container} runs, with docker ps, and has sh"))
             }
             None => Trouble::new(error, "install PostgreSQL's client programs, or give `container`"),
         })?;

@@ -116,9 +116,10 @@ impl Mariadb {
         let secret = password.map(|password| (PASSWORD_VARIABLE, password));
         Server::new(place, Client { container: self.container.clone(), secret }).map_err(|error| {
             match &self.container {
-                Some(container) => {
-                    Trouble::new(error, format!("check that the container {container} runs, with docker ps"))
-                }
+                Some(container) => Trouble::new(
+                    error,
+                    format!("check that the container {container} runs, with docker ps, and has sh"),
+                ),
                 None => Trouble::new(error, "install MariaDB's client programs, or give `container`"),
             }
         })

@@ -105,7 +105,7 @@ impl Redis {
         let server = self.server(world).map_err(|error| Trouble::new(error, "see the password keys of the source"))?;
         server.client_version().map_err(|error| match &self.container {
             Some(container) => {
-                Trouble::new(error, format!("check that the container {container} runs, with docker ps"))
+                Trouble::new(error, format!("check that the container {container} runs, with docker ps, and has sh"))
             }
             None => Trouble::new(error, "install redis-cli (redis-tools), or give `container`"),
         })?;
