@@ -121,6 +121,11 @@ impl Found {
 }
 
 impl Which {
+    /// Whether somebody named one.
+    pub fn is_given(&self) -> bool {
+        self.config.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
+    }
+
     /// Finds the file.
     pub fn place(&self) -> Result<PathBuf, Failure> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -1,7 +1,7 @@
 //! `larder init`
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Write the recovery key into this new file instead of printing it
     #[arg(long, value_name = "FILE")]
     recovery_file: Option<PathBuf>,
-    /// The time zone in which days, weeks, months and years begin: default [schedule] timezone, or this machine's
+    /// The time zone in which days, weeks, months and years begin: default that of [schedule] in larder.toml, or this machine's
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
     /// The day on which weeks begin: default [retention] week_start, or monday
@@ -78,13 +78,24 @@ struct Answer<'a> {
     recovery_file: Option<String>,
 }
 
-/// What larder.toml says, if it is what says where the repository is to be.
+/// What larder.toml says, if it was named or nothing else says where the repository is to be.
 fn found(session: &mut Session, arguments: &Arguments) -> Result<Option<Found>, Failure> {
-    if session.place().is_ok() || arguments.which.place().is_err() {
+    let named = session.place().ok().map(Path::to_owned);
+    if !arguments.which.is_given() && (named.is_some() || arguments.which.place().is_err()) {
         return Ok(None);
     }
     let found = arguments.which.read()?;
-    session.global.repo = Some(found.config.repository.path.clone());
+    let wanted = found.config.repository.path.clone();
+    if let Some(named) = named.filter(|named| absolute(named).ok() != absolute(&wanted).ok()) {
+        return Err(Failure::usage(format!(
+            "two places for the repository: {} and, by {}, {}",
+            named.display(),
+            found.place.display(),
+            wanted.display()
+        ))
+        .hint("leave out --repo (LARDER_REPO) or --config (LARDER_CONFIG)"));
+    }
+    session.global.repo = Some(wanted);
     Ok(Some(found))
 }
 

@@ -113,8 +113,8 @@ fn free(repo: &Repository, prune: &Prune, world: &World<'_>, upkeep: &mut Upkeep
     let options = Options { grace: prune.grace, max_unused_percent, threads: world.threads };
     match prune::run(repo, &options, world.now, world.observer) {
         Ok(report) => {
-            let bytes = report.deleted.bytes + report.swept.bytes;
-            upkeep.outcome = format!("freed {}, condemned {} more", size(bytes), size(report.condemned.bytes));
+            let (freed, condemned) = (report.deleted.bytes, report.condemned.bytes);
+            upkeep.outcome = format!("freed {}, condemned {} more", size(freed), size(condemned));
             upkeep.error = report.repack_failed;
         }
         Err(error) => upkeep.error = Some(with_causes(&error)),
@@ -134,7 +134,7 @@ fn prove(repo: &Repository, check: &Check, part: u64, world: &World<'_>, upkeep:
                     total => format!(", and {} more; see larder check --read-data", total - 1),
                 };
                 let healed = match report.is_healed_by_backups() {
-                    true => "; the next backup stores again what its source still has of it",
+                    true => "; the next backup stores again what its source still has of damaged packs",
                     false => "",
                 };
                 format!("damaged: {}: {}{more}{healed}", first.object, first.what)

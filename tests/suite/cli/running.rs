@@ -227,6 +227,12 @@ fn a_repository_is_made_as_the_configuration_says() {
              [source.files]\nkind = \"directory\"\npaths = [\"{here}data\"]\n"
         ),
     );
+    shell.types("init --repo elsewhere --config larder.toml").sees(
+        2,
+        "",
+        "error: two places for the repository: elsewhere and, by larder.toml, *stored
+           hint: leave out --repo (LARDER_REPO) or --config (LARDER_CONFIG)",
+    );
     shell.types("init --recovery-file recovery").sees(
         0,
         "made repository * at *stored
