@@ -9,7 +9,7 @@ use larder::run::into::{self, Outcome as Came, Safety};
 
 use crate::cli::output::{self, Form, Outcome, escaped, size};
 use crate::cli::report::{Exit, Failure};
-use crate::cli::restore::{Arguments, Destination};
+use crate::cli::restore::{Arguments, Destination, warn_of_flaw};
 use crate::cli::session::{self, Session};
 use crate::cli::terminal;
 
@@ -100,6 +100,7 @@ fn describe(session: &mut Session, selected: &Selected, source: &str, plan: &[St
     if !selected.snapshot.complete {
         session.out.warning(format!("snapshot {id} is incomplete: some entries could not be read when it was made"));
     }
+    warn_of_flaw(session, &selected.snapshot);
     for line in plan {
         session.out.say(format!("  {}", escaped(line.as_bytes())))?;
     }

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use larder::ops::restore::report::{Action, Message, Report};
 use larder::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify};
+use larder::ops::retention::flaw;
+use larder::repo::state::Snapshot;
 
 use crate::cli::chosen::Chosen;
 use crate::cli::config::Which;
@@ -109,6 +111,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         let id = chosen.selected.snapshot.id.short();
         session.out.warning(format!("snapshot {id} is incomplete: some entries could not be read when it was made"));
     }
+    warn_of_flaw(session, &chosen.selected.snapshot);
     let observer = session.observer();
     let result = restore::run(&repo, chosen.root(), &chosen.path, to, &options, observer.as_ref());
     drop(observer);
@@ -125,6 +128,17 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     } else {
         Exit::Done
     })
+}
+
+/// Says what is known to be wrong with a snapshot.
+pub fn warn_of_flaw(session: &mut Session, snapshot: &Snapshot) {
+    if let Some(flaw) = flaw(snapshot) {
+        session.out.warning(format!(
+            "snapshot {} failed its verification: {}",
+            snapshot.id.short(),
+            escaped(flaw.as_bytes())
+        ));
+    }
 }
 
 fn options(arguments: &Arguments) -> Options {

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use larder::duration::Length;
 use larder::format::Time;
-use larder::ops::note::VERIFY;
 use larder::ops::prune;
+use larder::ops::retention::VERIFY;
 use larder::ops::snapshots::{self, Filter, Row};
 use larder::repo::Repository;
 use larder::repo::catalog::Catalog;

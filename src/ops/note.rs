@@ -8,16 +8,12 @@ use std::collections::HashSet;
 use crate::format::Time;
 use crate::format::log::{Action, NOTE_BYTES_MAX};
 use crate::id::SnapshotId;
-use crate::ops::retention::DRILL;
+use crate::ops::retention::{DRILL, FAILED, Tier, VERIFY, flaw};
+use crate::ops::tag;
 use crate::repo::Repository;
 use crate::repo::error::Error;
 use crate::repo::state::{Snapshot, State};
 
-/// The fact that a run has read back what it had stored and found it well formed. Behind the word stand the ids of other
-/// snapshots of the run of which that is true, too: so one entry of the log is enough for a run.
-pub const VERIFY: (&str, &str) = ("verify", "verified");
-/// What a drill that failed begins with.
-const FAILED: &str = "failed: ";
 /// How much of the reason is kept, in bytes.
 const REASON_BYTES_MAX: usize = 1000;
 /// So many snapshots fit into one note.
@@ -34,6 +30,8 @@ pub enum Standing {
     Proven,
     /// That was tried last without success.
     DrillFailed,
+    /// What was stored was read back, and is not what its source should have given.
+    VerifyFailed,
 }
 
 impl Standing {
@@ -44,16 +42,31 @@ impl Standing {
             Standing::Verified => "verified",
             Standing::Proven => "proven",
             Standing::DrillFailed => "drill failed",
+            Standing::VerifyFailed => "verify failed",
         }
     }
 }
 
-/// Notes that these snapshots of one run were read back and are well formed.
+/// Notes that these snapshots of one run were read back and are well formed. Behind the word stand the ids of those after
+/// the first: so one entry of the log is enough for a run.
 pub fn verified(repo: &Repository, ids: &[SnapshotId], now: Time) -> Result<(), Error> {
     for ids in ids.chunks(IDS_MAX) {
         let Some((first, others)) = ids.split_first() else { continue };
         let value = others.iter().fold(VERIFY.1.to_owned(), |value, id| format!("{value} {id}"));
         append(repo, *first, VERIFY.0, value, now)?;
+    }
+    Ok(())
+}
+
+/// Notes that a snapshot is not what its source should have given, and takes the tiers from it that nobody has given it
+/// by hand: another one of the day is to have them.
+pub fn refuted(repo: &Repository, id: SnapshotId, reason: &str, given: &[String], now: Time) -> Result<(), tag::Error> {
+    append(repo, id, VERIFY.0, format!("{FAILED}{}", shortened(reason)), now)?;
+    let tags = repo.state().snapshot(&id).map(|snapshot| snapshot.tags.clone()).unwrap_or_default();
+    let earned = |name: &String| !given.contains(name) && Tier::of_tag(name).is_some_and(|tier| tier != Tier::Last);
+    let earned: Vec<String> = tags.into_iter().filter(earned).collect();
+    if !earned.is_empty() {
+        tag::run(repo, id, &[], &earned, now)?;
     }
     Ok(())
 }
@@ -110,6 +123,7 @@ impl Standings {
         match drill {
             Some((_, value)) if value == DRILL.1 => Standing::Proven,
             Some((_, value)) if value.starts_with(FAILED) => Standing::DrillFailed,
+            _ if flaw(snapshot).is_some() => Standing::VerifyFailed,
             _ if self.0.contains(&snapshot.id) => Standing::Verified,
             _ => Standing::Stored,
         }

@@ -289,11 +289,17 @@ fn snapshot(
     match done {
         Ok(stored) => {
             report.stored(&stored);
+            let before = report.errors.len();
             if stored.counts.bytes < source.min_bytes {
                 report.fail(format!("has {} bytes, less than {} (min_bytes)", stored.counts.bytes, source.min_bytes));
             }
             if let Some(id) = stored.snapshot {
                 look(repo, id, prepared, world, report);
+                if let Some(flaw) = report.errors.get(before).cloned()
+                    && let Err(error) = note::refuted(repo, id, &flaw, &request.tags, (world.now)())
+                {
+                    report.fail(format!("what is wrong with snapshot {} is not noted: {error}", id.short()));
+                }
             }
         }
         Err(error) => report.fail(error),

@@ -116,7 +116,7 @@ impl Calendar {
 /// The tags of a snapshot about to be committed: `last`, those of the tiers whose place is free, and those given by
 /// hand, which may be tiers too. To be asked again whenever the log has grown.
 pub fn tags_for_new(state: &State, calendar: &Calendar, draft: &Draft, given: &[String]) -> Vec<String> {
-    let others: Vec<&Snapshot> = state.live().filter(|other| other.series == draft.series && other.complete).collect();
+    let others: Vec<&Snapshot> = state.live().filter(|other| other.series == draft.series && is_good(other)).collect();
     let is_free = |tier: Tier| {
         let place = calendar.period(tier, draft.started);
         let mut holders = others.iter().filter(|other| other.tags.contains(tier.name()));
@@ -195,13 +195,29 @@ pub struct Taken {
 
 /// The fact about a snapshot that says how the last try to restore it ended, and what it says after a success.
 pub const DRILL: (&str, &str) = ("drill", "proven");
+/// The fact that a run has read back what it had stored, and what it says if that is well formed.
+pub const VERIFY: (&str, &str) = ("verify", "verified");
+/// What a fact begins with that says the opposite; the reason follows.
+pub const FAILED: &str = "failed: ";
+
+/// Why a snapshot is not what its source should have given, if a run has found that.
+pub fn flaw(snapshot: &Snapshot) -> Option<&str> {
+    let (_, verified) = snapshot.notes.iter().rfind(|(name, _)| name == VERIFY.0)?;
+    verified.strip_prefix(FAILED)
+}
+
+/// Whether a snapshot is one to rely on: all could be read, and nothing was found to be wrong with it. One that is not
+/// takes no place from one that is.
+pub fn is_good(snapshot: &Snapshot) -> bool {
+    snapshot.complete && flaw(snapshot).is_none()
+}
 
 impl From<&Snapshot> for Taken {
     fn from(snapshot: &Snapshot) -> Self {
-        let Snapshot { id, started, complete, tags, notes, .. } = snapshot;
+        let Snapshot { id, started, tags, notes, .. } = snapshot;
         let last = notes.iter().rfind(|(name, _)| name == DRILL.0);
         let proven = last.is_some_and(|(_, value)| value == DRILL.1);
-        Self { id: *id, started: *started, complete: *complete, tags: tags.clone(), proven }
+        Self { id: *id, started: *started, complete: is_good(snapshot), tags: tags.clone(), proven }
     }
 }
 

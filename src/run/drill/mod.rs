@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::config::sources::Source;
 use crate::format::Time;
 use crate::ops::note;
+use crate::ops::retention::is_good;
 use crate::repo::Repository;
 use crate::repo::state::Snapshot;
 use crate::run::World;
@@ -202,7 +203,7 @@ fn one(
 ) -> Result<(), String> {
     let state = repo.refresh().map_err(|error| with_causes(&error))?;
     let series = repo.keys().series_id(&source.name, &world.host);
-    let newest = state.live().rev().find(|snapshot| snapshot.series == series && snapshot.complete);
+    let newest = state.live().rev().find(|snapshot| snapshot.series == series && is_good(snapshot));
     let snapshot: &Snapshot = newest.ok_or("there is no complete snapshot of it")?;
     drilled.snapshot = Some(snapshot.id.to_string());
     if let Some(hindrance) = source.drill.checks.iter().find_map(checks::hindrance) {

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::config::sources::Source;
 use crate::format::Time;
 use crate::id::SeriesId;
-use crate::ops::retention::{DRILL, TIERS, Taken};
+use crate::ops::retention::{DRILL, TIERS, Taken, is_good};
 use crate::repo::Repository;
 use crate::repo::state::{Fate, Snapshot, State};
 use crate::run::due;
@@ -181,7 +181,7 @@ fn stand_of(
 ) -> SourceStanding {
     let series = repo.keys().series_id(&source.name, &world.host);
     let live: Vec<&Snapshot> = state.live().filter(|snapshot| snapshot.series == series).collect();
-    let newest = live.iter().rfind(|snapshot| snapshot.complete);
+    let newest = live.iter().rfind(|snapshot| is_good(snapshot));
     let content = newest.and_then(|newest| content(repo, newest));
     let last = newest.map(|newest| newest.started);
     let turn = memory.turns.get(&source.name).copied();

@@ -267,3 +267,46 @@ fn a_repository_is_made_as_the_configuration_says() {
            hint: nothing was run",
     );
 }
+
+/// What is known to be bad may be kept, but must not stand for the day.
+#[test]
+fn a_snapshot_that_fails_its_verification_takes_no_place_from_a_good_one() {
+    let shell = configured();
+    change(&shell, "last = 2", "last = 1\ndaily = 7\nmonthly = 12");
+    shell.types("run flows --quiet").sees(0, "", "");
+    let tags = |source: &str| -> Vec<String> {
+        let all = shell.types(&format!("snapshots --source {source} --json")).json();
+        let said = |one: &serde_json::Value| format!("{} {}", one["state"], one["tags"]);
+        all.as_array().unwrap().iter().map(said).collect()
+    };
+    let (good, bad) = (r#""verified" ["last","daily","monthly"]"#, r#""verify failed" ["last"]"#);
+    assert_eq!(tags("flows"), [good]);
+    // Of another source, so that the bad one is the first of its day.
+    change(
+        &shell,
+        "[source.flows]",
+        "[source.early]\nkind = \"command\"\ncommand = [\"sh\", \"-c\", \"cat early\"]\nfile = \"early.json\"\n[source.flows]",
+    );
+    shell.write("early", "[1, ");
+    shell.types("run early --quiet").sees(1, "", "*early.json*");
+    assert_eq!(tags("early"), [bad]);
+    shell.types("restore early@latest --to back --quiet").sees(
+        0,
+        "",
+        "warning: snapshot * failed its verification: early.json*",
+    );
+    let status = shell.types("status --json").json();
+    let of_early = status["sources"].as_array().unwrap().iter().find(|one| one["name"] == "early").unwrap().clone();
+    assert!(of_early["last_success"].is_null(), "{of_early}");
+    // The next one is good, and has the day.
+    shell.write("early", "[1, 2]");
+    shell.types("run early --quiet").sees(0, "", "");
+    assert_eq!(tags("early"), [good]);
+    // Bad ones after it push it out of nothing, and the next good one counts as such.
+    shell.write("early", "[1, ");
+    shell.types("run early --quiet").sees(1, "", "*");
+    shell.types("run early --quiet").sees(1, "", "*");
+    assert_eq!(tags("early"), [good, bad, bad]);
+    shell.types("forget --keep-last 1 --quiet").sees(0, "", "");
+    assert!(tags("early").iter().any(|one| one.starts_with("\"verified")), "{:?}", tags("early"));
+}
