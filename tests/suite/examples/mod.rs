@@ -75,6 +75,8 @@ impl<S: Stage> Site<S> {
         fs::write(site.path("password"), format!("{}\n", Self::PASSWORD)).unwrap();
         fs::create_dir(site.path("status")).unwrap();
         let text = fs::read_to_string(file(S::NAME)).unwrap();
+        // As it is, but where no other test runs it at the same time.
+        fs::write(site.path("larder.toml"), &text).unwrap();
         let line = text.lines().find_map(|line| line.split_once("larder init")).expect("no word of larder init").1;
         let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
         let recovery = site.path("recovery").display().to_string();
@@ -94,7 +96,10 @@ impl<S: Stage> Site<S> {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
         command.args(words).env_clear().stdin(Stdio::null());
-        command.env("PATH", PATH).env("LARDER_CACHE", self.path("cache")).env("LARDER_CONFIG", file(S::NAME));
+        command
+            .env("PATH", PATH)
+            .env("LARDER_CACHE", self.path("cache"))
+            .env("LARDER_CONFIG", self.path("larder.toml"));
         // For the commands that know of no configuration.
         command.env("LARDER_REPO", self.path("larder")).env("LARDER_PASSWORD", Self::PASSWORD);
         command.envs(self.stage.variables(self.folder.path()));

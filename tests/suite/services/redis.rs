@@ -123,7 +123,7 @@ fn way_back(server: &Server) -> String {
     let here = server.folder.path().display();
     format!(
         "data_file = \"{here}/dump.rdb\"\n[source.cache.hooks]\n\
-         stop = \"kill $(cat {here}/pid) && while redis-cli -s {here}/s ping; do sleep 0.02; done\"\nstart = \"redis-server {here}/redis.conf --daemonize yes\"\n"
+         stop = \"kill $(cat {here}/pid) && while redis-cli -s {here}/s ping; do sleep 0.02; done\"\nstart = \"redis-server {here}/redis.conf --daemonize yes && while ! test -s {here}/pid; do sleep 0.02; done\"\n"
     )
 }
 

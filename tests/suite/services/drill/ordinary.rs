@@ -18,8 +18,10 @@ fn by_nobody(larder: &Larder, more: &[&str]) -> Command {
     // The build folder may be out of reach. By another process: none of this one's may hold it open for writing.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_larder")).arg(&program).status();
     assert!(copied.unwrap().success());
-    let given = Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(larder.folder.path()).status();
-    assert!(given.unwrap().success());
+    // Something may go while it is given away.
+    let owner = format!("{NOBODY}:{NOBODY}");
+    let give = || Command::new("chown").args(["-R", &owner]).arg(larder.folder.path()).status().unwrap().success();
+    wait_for("all is given away", give);
     let configuration = larder.path("larder.toml").display().to_string();
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);

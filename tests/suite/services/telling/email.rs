@@ -252,7 +252,7 @@ fn a_backup_is_no_worse_when_webhook_and_mail_are_down_and_that_is_reported() {
         errors[0].starts_with(&format!("b@example.org, c@example.org: no answer from 127.0.0.1:{nobody}: ")),
         "{errors:?}"
     );
-    assert!(errors[1].starts_with(&format!("no answer from http://127.0.0.1:{nobody}/hook: ")), "{errors:?}");
+    assert!(errors[1].starts_with(&format!("no answer from 127.0.0.1:{nobody}: ")), "{errors:?}");
 }
 
 #[test]
