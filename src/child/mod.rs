@@ -249,7 +249,8 @@ impl Heard {
     }
 }
 
-/// A child that runs beside larder. Dropped, it and all it started are asked to end, and made to.
+/// A child that runs beside larder. Dropped while it runs, it and all it started are asked to end, and made to; what one
+/// that ended by itself has left behind runs on.
 pub struct Running(Child);
 
 impl Running {

@@ -47,7 +47,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let clock = Clock::of(&world);
     let lasts: Lasts = match &repo {
         Ok(repo) => agenda::lasts(&jobs, repo, &clock, &world),
-        Err(()) => jobs.iter().map(|job| (job.what.clone(), Last { time: clock.now, failures: 0 })).collect(),
+        Err(()) => {
+            jobs.iter().map(|job| (job.what.clone(), Last { time: clock.now, failures: 0, counted: None })).collect()
+        }
     };
     let now = clock.now.timestamp();
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! A repository that cannot be opened by a run that nobody watches: whoever is to be told is told, once.
+//! A repository that cannot be opened by a run that nobody watches: whoever its configuration names is told, once.
 //!
 //! Left out on purpose: the daemon, which knows by itself what it told.
 
@@ -21,7 +21,7 @@ pub fn begins(session: &Session, found: &Found, failure: &Failure) {
     let world = found.world(session, observer.as_ref(), None);
     let mut report = Report::without_a_run(session::now(), failure.message());
     report.host.clone_from(&world.host);
-    let mark = mark(session, found);
+    let mark = mark(session, found, &world);
     if !mark.as_ref().is_some_and(|mark| mark.exists()) {
         report.told = notify::tell(&found.config.notify, &report, None, &world);
     }
@@ -44,14 +44,16 @@ pub fn begins(session: &Session, found: &Found, failure: &Failure) {
 
 /// Remembers that somebody was told of a failure, so that they are told of the recovery, too.
 pub fn ends(session: &Session, found: &Found, world: &World<'_>) {
-    if mark(session, found).is_some_and(|mark| fs::remove_file(mark).is_ok()) {
+    if mark(session, found, world).is_some_and(|mark| fs::remove_file(mark).is_ok()) {
         let failed = |memory: &mut Memory| memory.own_mut(world).status = Some(Status::Failed);
         let (_, _nobody_is_told) = Memory::change(world.memory.as_deref(), failed);
     }
 }
 
 /// A file that is there while the repository of a configuration cannot be opened and that was told.
-fn mark(session: &Session, found: &Found) -> Option<PathBuf> {
+fn mark(session: &Session, found: &Found, world: &World<'_>) -> Option<PathBuf> {
     let place = found.config.repository.path.as_os_str().as_encoded_bytes();
-    Some(session.caches()?.join("outages").join(hex::encode(&hash::plain(place)[..16])))
+    // No path has a zero.
+    let both = [world.configuration.as_bytes(), place].join(&0);
+    Some(session.caches()?.join("outages").join(hex::encode(&hash::plain(&both)[..16])))
 }

@@ -1,7 +1,7 @@
 //! The threads behind a writer: some seal blocks and put them into packs, one stores the packs.
 //!
 //! Promise: at no moment is a chunk known neither as pending nor to the index. After a failure the threads go on taking
-//! work and drop it, so that nobody waits for them. Left out on purpose: what is a new chunk (`repo/write`).
+//! work and drop it, so that nobody waits for them, and no run ends well. Left out on purpose: what is a new chunk (`repo/write`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,8 +68,33 @@ pub struct Shared {
     pub written: Mutex<Vec<PackUse>>,
     /// Their length together, and that of those that are finished and wait for the storing thread.
     pub finished_bytes: AtomicU64,
-    /// The first thing that went wrong, until somebody takes it.
-    pub failure: Mutex<Option<Error>>,
+    /// What went wrong.
+    pub failure: Failure,
+}
+
+/// The first thing that went wrong. That something did stays known when somebody has taken it.
+#[derive(Default)]
+pub struct Failure(Mutex<Option<Option<Error>>>);
+
+impl Failure {
+    fn note(&self, error: Error) {
+        lock(&self.0).get_or_insert(Some(error));
+    }
+
+    fn is_met(&self) -> bool {
+        lock(&self.0).is_some()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &mut *lock(&self.0) {
+            None => Ok(()),
+            Some(error) => Err(error.take().unwrap_or(Error::Worker)),
+        }
+    }
+
+    fn take(&self) -> Error {
+        self.check().err().unwrap_or(Error::Worker)
+    }
 }
 
 /// The packs whose chunks count as stored, and those that this run came to rely on.
@@ -105,19 +130,16 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// Fails with what went wrong in a thread.
     pub fn check(&self) -> Result<(), Error> {
-        match lock(&self.failure).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.failure.check()
     }
 
     /// What went wrong in a thread, when it is known that something did.
     pub fn take_failure(&self) -> Error {
-        lock(&self.failure).take().unwrap_or(Error::Worker)
+        self.failure.take()
     }
 
     fn fail(&self, error: Error) {
-        lock(&self.failure).get_or_insert(error);
+        self.failure.note(error);
     }
 
     /// A sealing thread. After a failure it goes on taking jobs and drops them, so that nobody waits for it.
@@ -128,7 +150,7 @@ impl Shared {
         };
         for job in queue {
             let turn = self.turns.of(job.number);
-            if lock(&self.failure).is_some() {
+            if self.failure.is_met() {
                 continue;
             }
             if let Err(error) = self.seal_job(&mut packer, job, turn, shelf) {
@@ -216,7 +238,7 @@ impl Shared {
     /// The storing thread.
     pub fn store_all(&self, packs: &Receiver<FinishedPack>) {
         for pack in packs {
-            if lock(&self.failure).is_some() {
+            if self.failure.is_met() {
                 continue;
             }
             if let Err(error) = self.store(&pack) {
@@ -243,3 +265,7 @@ impl Shared {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;

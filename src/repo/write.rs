@@ -130,7 +130,7 @@ impl Writer {
             usable: Mutex::new(usable),
             written: Mutex::default(),
             finished_bytes: AtomicU64::new(0),
-            failure: Mutex::default(),
+            failure: Default::default(),
         });
         let (jobs, queue) = bounded::<Job>(1);
         let (shelf, packs) = bounded::<FinishedPack>(1);

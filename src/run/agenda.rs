@@ -60,6 +60,8 @@ pub struct Last {
     pub time: Time,
     /// How often it failed in a row.
     pub failures: u32,
+    /// The attempt that was counted last. Whatever was done later, nobody could remember how it went.
+    pub counted: Option<Time>,
 }
 
 /// How things stand that were done before.
@@ -82,9 +84,13 @@ pub fn lasts(jobs: &[Job<'_>], repo: &Repository, clock: &Clock<'_>, world: &Wor
             What::Upkeep("drill") => (None, remembered(memory.own(world).drilled)),
             What::Upkeep(_) => (None, remembered(memory.checked)),
         };
-        let failures = memory.failures.get(job.what.name()).copied().unwrap_or(0);
+        // Only sources are tried again, and a source may be called `prune`.
+        let failures = match &job.what {
+            What::Source(name) if !is_outdated(&memory, name, stored, clock) => memory.failures.get(name).copied(),
+            _ => None,
+        };
         if let Some(time) = latest([stored, remembered], clock) {
-            lasts.insert(job.what.clone(), Last { time, failures });
+            lasts.insert(job.what.clone(), Last { time, failures: failures.unwrap_or(0), counted: remembered });
         }
     }
     lasts
@@ -93,6 +99,14 @@ pub fn lasts(jobs: &[Job<'_>], repo: &Repository, clock: &Clock<'_>, world: &Wor
 /// The latest of some times. What the clock denies counts only where there is nothing else.
 pub fn latest(times: impl IntoIterator<Item = Option<Time>>, clock: &Clock<'_>) -> Option<Time> {
     times.into_iter().flatten().max_by_key(|time| (!clock.denies(*time), *time))
+}
+
+/// Whether a source was stored after the last run of it that is remembered: one that could not remember how it went.
+fn is_outdated(memory: &Memory, name: &str, stored: Option<Time>, clock: &Clock<'_>) -> bool {
+    let ended = memory.turns.get(name).map(|turn| turn.ended);
+    let remembered = memory.attempts.get(name).copied().max(ended);
+    let stored = stored.filter(|stored| !clock.denies(*stored)).map(|stored| stored.seconds);
+    stored.is_some_and(|stored| remembered.is_some_and(|remembered| stored > remembered))
 }
 
 /// What is due now.

@@ -18,10 +18,13 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// Waits until nobody is at it any more.
-    pub fn at(memory: Option<&Path>, what: &str) -> Self {
-        let file = memory.and_then(|memory| open(memory, what).ok());
-        Self { _file: file.filter(|file| file.lock().is_ok()) }
+    /// Waits until nobody is at it any more. `waits` is called if somebody is.
+    pub fn at(memory: Option<&Path>, what: &str, waits: impl FnOnce()) -> Self {
+        Self::unless_another(memory, what).unwrap_or_else(|| {
+            waits();
+            let file = memory.and_then(|memory| open(memory, what).ok());
+            Self { _file: file.filter(|file| file.lock().is_ok()) }
+        })
     }
 
     /// Nothing if somebody is at it.

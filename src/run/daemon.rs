@@ -1,7 +1,8 @@
 //! Running what is due, for as long as nobody ends it.
 //!
 //! Promise: what became due at the same moment is one run; what was missed, however often, is made up for once; what
-//! failed counts as done at its moment and waits for the next. A clock that is set back makes nothing due again: what was
+//! failed counts as done at its moment and waits for the next, or with `retry` for the end of a pause, as long as it can
+//! be remembered how often it failed. A clock that is set back makes nothing due again: what was
 //! done in what is the future now counts as done when that was noticed. Without the repository nothing is done, and that
 //! is told once; then it is tried again, at most a quarter of an hour later. Nothing here keeps memory from run to run
 //! but times and names.
@@ -288,9 +289,12 @@ impl Daemon<'_> {
             lasts.values_mut().for_each(|last| last.time = to.min(last.time));
         }
         for (what, time) in &self.done {
-            let last = lasts.entry(what.clone()).or_insert(Last { time: *time, failures: 0 });
+            let last = lasts.entry(what.clone()).or_insert(Last { time: *time, failures: 0, counted: None });
             let known = Some(last.time).filter(|_| self.set_back.is_none());
             last.time = agenda::latest([known, Some(*time)], &clock).unwrap_or(*time);
+            if last.counted.is_none_or(|counted| counted.seconds < time.seconds) {
+                last.failures = 0;
+            }
         }
         self.lasts = Some(lasts);
     }

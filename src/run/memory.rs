@@ -1,7 +1,7 @@
 //! What runs of this machine remember between them.
 //!
 //! Promise: a change is made to what is remembered at that moment, while nobody else makes one: runs of several
-//! configurations on one repository lose nothing of each other.
+//! configurations on one repository lose nothing of each other. What cannot be read for a moment is not overwritten.
 //! A cache: lost, things are done once more, and somebody may be told once more. No harm.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,8 +67,7 @@ pub struct Turn {
 impl Memory {
     /// What is remembered; nothing if it cannot be read.
     pub fn read(place: Option<&Path>) -> Self {
-        let text = place.and_then(|place| fs::read(place).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        place.and_then(|place| Self::known(place).ok()).unwrap_or_default()
     }
 
     /// Changes what is remembered. What that is then, and why it will not be remembered, if so.
@@ -76,11 +75,25 @@ impl Memory {
         // Where nothing can be locked nothing can be written either, which is found out below.
         let lock = place.and_then(|place| File::create(place.with_extension("lock")).ok());
         let _alone = lock.filter(|file| file.lock().is_ok());
-        let mut memory = Self::read(place);
+        let (mut memory, readable) = match place.map(Self::known) {
+            Some(Ok(memory)) => (memory, Ok(())),
+            // There may be something, and it is not to be overwritten.
+            Some(Err(error)) => (Self::default(), Err(error)),
+            None => (Self::default(), Ok(())),
+        };
         change(&mut memory);
         let nowhere = || io::Error::new(io::ErrorKind::NotFound, "there is no cache folder");
-        let written = place.ok_or_else(nowhere).and_then(|place| memory.write(place));
+        let written = readable.and_then(|()| memory.write(place.ok_or_else(nowhere)?));
         (memory, written)
+    }
+
+    /// What is remembered: nothing where there is no file, or one that is no memory. An error says nothing of that.
+    fn known(place: &Path) -> io::Result<Self> {
+        match fs::read(place) {
+            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
     }
 
     fn write(&self, place: &Path) -> io::Result<()> {

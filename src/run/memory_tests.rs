@@ -44,3 +44,18 @@ fn what_cannot_be_read_is_forgotten() {
     fs::write(&place, "{\"pruned\": 7, \"drilled\": 8, \"status\": \"failed\", \"more\": []}").unwrap();
     assert_eq!(Memory::read(Some(&place)).pruned, Some(7));
 }
+
+/// As when too many files are open, or a disk fails for a moment.
+#[test]
+fn what_cannot_be_read_for_a_moment_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("upkeep.json");
+    // It leads to itself: not to be read, but in nobody's way when another file takes its place.
+    std::os::unix::fs::symlink("upkeep.json", &place).unwrap();
+    let (memory, written) = Memory::change(Some(&place), |memory| memory.part = 7);
+    assert!(memory.part == 7 && written.is_err());
+    assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
+    fs::remove_file(&place).unwrap();
+    Memory::change(Some(&place), |memory| memory.part = 8).1.unwrap();
+    assert_eq!(Memory::read(Some(&place)).part, 8);
+}

@@ -35,7 +35,7 @@ use crate::ops::backup::{self, Mode, Options};
 use crate::ops::forget::{self, What};
 use crate::ops::note;
 use crate::ops::verify::verify;
-use crate::progress::Observer;
+use crate::progress::{Event, Observer};
 use crate::repo::Repository;
 use crate::run::alone::Alone;
 use crate::run::hooks::{Around, Facts, Stopped};
@@ -140,9 +140,9 @@ pub fn run(
     let mut attempts: BTreeMap<String, i64> =
         sources.iter().map(|source| (source.name.clone(), started.seconds)).collect();
     let (around, ready) = begin(&config.hooks, request, &facts(None));
-    let known: Vec<Option<SnapshotId>> = sources.iter().map(|source| newest(repo, source, world)).collect();
-    let take = |(source, known): (&&Source, &Option<SnapshotId>)| {
-        let taken = run_alone(repo, source, request, world, &id, *known);
+    let known = repo.state().head;
+    let take = |source: &&Source| {
+        let taken = run_alone(repo, source, request, world, &id, known);
         match &taken {
             Some((at, _)) => attempts.insert(source.name.clone(), at.seconds),
             None => attempts.remove(&source.name),
@@ -150,7 +150,7 @@ pub fn run(
         taken.map(|(_, report)| report)
     };
     match ready {
-        Ok(()) => report.sources = sources.iter().zip(&known).filter_map(take).collect(),
+        Ok(()) => report.sources = sources.iter().filter_map(take).collect(),
         Err(error) => report.errors.push(format!("{error}\nnothing was run")),
     }
     if report.errors.is_empty() && !request.dry_run {
@@ -213,24 +213,27 @@ fn begin<'h>(hooks: &'h Hooks, request: &Request, facts: &Facts<'_>) -> (Option<
     (Some(around), ready)
 }
 
-/// The newest snapshot of a source, as far as is known now.
-fn newest(repo: &Repository, source: &Source, world: &World<'_>) -> Option<SnapshotId> {
-    repo.state().newest_of(repo.keys().series_id(&source.name, &world.host)).map(|snapshot| snapshot.id)
+/// Whether there is a snapshot of a source that came into the log after an entry. That others were forgotten is nothing.
+fn has_newer(repo: &Repository, source: &Source, world: &World<'_>, known: u64) -> bool {
+    let series = repo.keys().series_id(&source.name, &world.host);
+    repo.refresh().is_ok_and(|state| state.newest_of(series).is_some_and(|newest| newest.seq > known))
 }
 
-/// Takes a source as soon as no other run is at it, and says when. `known`: its newest snapshot when it was found due.
+/// Takes a source as soon as no other run is at it, and says when. `known`: the log's newest entry when it was found due.
 fn run_alone(
     repo: &Repository,
     source: &Source,
     request: &Request,
     world: &World<'_>,
     run: &str,
-    known: Option<SnapshotId>,
+    known: u64,
 ) -> Option<(Time, SourceReport)> {
     let place = world.memory.as_deref().filter(|_| !request.dry_run);
-    let _alone = Alone::at(place, &format!("source {}", source.name));
+    let note = |text: &str| world.observer.event(Event::Note(&format!("{}: {text}", source.name)));
+    let _alone = Alone::at(place, &format!("source {}", source.name), || note("waiting for another run that is at it"));
     // An error is one of the backup, too, which says it.
-    if request.why == Why::Due && repo.refresh().is_ok() && newest(repo, source, world) != known {
+    if request.why == Why::Due && has_newer(repo, source, world, known) {
+        note("another run took it meanwhile");
         return None;
     }
     Some(((world.now)(), run_one(repo, source, request, world, run)))

@@ -173,7 +173,7 @@ pub fn on_disk(bytes: u64, entries: u64) -> u64 {
 }
 
 /// What is said to the second of two drills.
-const UNDER_WAY: &str = "another drill of this repository is under way on this machine";
+pub const UNDER_WAY: &str = "another drill of this repository is under way on this machine";
 
 impl Drop for Site {
     fn drop(&mut self) {

@@ -2,6 +2,14 @@
 
 use std::fs;
 
+use larder::config::sources::Source;
+use larder::format::log::{Action as Entry, TagAction, TagChange};
+use larder::repo::Repository;
+use larder::repo::state::State;
+use larder::run::agenda::{self, What};
+use larder::run::daemon::Place as _;
+use larder::run::due::Clock;
+use larder::run::{self, Request, Why, World};
 use tempfile::TempDir;
 
 use crate::support::days::{Action, Days};
@@ -350,6 +358,91 @@ fn what_fails_is_tried_again_if_wanted_with_longer_and_longer_pauses() {
             "2026-06-04T00:45:00Z: broken failed",
         ]
     );
+}
+
+/// The disk of the cache is full: what went well is not done again and again, by this process or the next, and what failed
+/// waits for its next moment.
+#[test]
+fn what_cannot_be_remembered_is_not_tried_again_and_again() {
+    let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
+    let retry = configuration(&folder, &format!("{DAILY}retry = \"15min\"\n"));
+    let broken = "[source.broken]\nkind = \"command\"\ncommand = \"exit 3\"\nfile = \"nothing\"\n";
+    let also = broken.replace(".broken]", ".also]");
+    days.text.replace(format!("{retry}{broken}{also}"));
+    days.live_until("2026-06-01T12:10:00Z");
+    let remembered = fs::File::open(days.memory()).unwrap();
+    days.frozen.replace(Some(remembered));
+    days.text.replace(format!("{retry}{broken}{}", also.replace("exit 3", "echo")));
+    days.live_until("2026-06-01T20:00:00Z");
+    let expected = [
+        "2026-06-01T12:00:00Z: also failed, broken failed, files done",
+        "2026-06-01T12:15:00Z: also done, broken failed",
+    ];
+    assert_eq!(days.runs(), expected);
+    // Another process knows only that this failed once, at noon.
+    days.live_until("2026-06-01T22:00:00Z");
+    assert_eq!(days.runs()[2..], ["2026-06-01T20:00:00Z: broken failed"]);
+    days.frozen.take();
+    days.live_until("2026-06-02T00:50:00Z");
+    assert_eq!(
+        days.runs()[3..],
+        [
+            "2026-06-01T22:00:00Z: broken failed",
+            "2026-06-01T23:00:00Z: broken failed",
+            "2026-06-02T00:30:00Z: also done, broken failed, files done",
+        ]
+    );
+}
+
+#[test]
+fn what_is_done_for_the_repository_does_not_fail_because_a_source_of_that_name_does() {
+    let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
+    let broken = "[prune]\ncron = \"0 4 * * *\"\n\
+                  [source.prune]\nkind = \"command\"\ncommand = \"exit 3\"\nfile = \"nothing\"\n";
+    days.text.replace(configuration(&folder, DAILY) + broken);
+    days.live_until("2026-06-01T13:00:00Z");
+    let config = days.config().unwrap();
+    let mut failures = Vec::new();
+    let look = &mut |repo: Result<&Repository, String>, world: &mut World<'_>| {
+        let lasts = agenda::lasts(&agenda::jobs(&config), repo.unwrap(), &Clock::of(world), world);
+        failures.extend([What::Source("prune".into()), What::Upkeep("prune")].map(|what| lasts[&what].failures));
+    };
+    days.turn(&config, look).unwrap();
+    assert_eq!(failures, [1, 0]);
+}
+
+/// What is due is left out only if another run took it meanwhile, not because somebody forgot what there was.
+#[test]
+fn what_is_due_is_taken_although_its_newest_snapshot_was_forgotten_meanwhile() {
+    let (folder, days) = days("2026-06-01T12:00:00Z", DAILY);
+    fs::create_dir(folder.path().join("cache")).unwrap();
+    let config = days.config().unwrap();
+    let sources: Vec<&Source> = config.sources.iter().collect();
+    let taken = |why, meanwhile: &dyn Fn()| {
+        let mut taken = 0;
+        let run = &mut |repo: Result<&Repository, String>, world: &mut World<'_>| {
+            meanwhile();
+            let request = Request { why, ..Request::default() };
+            taken = run::run(repo.unwrap(), &config, &sources, &request, world).unwrap().sources.len();
+        };
+        days.turn(&config, run).unwrap();
+        taken
+    };
+    let forget = || {
+        let repo = days.open().unwrap();
+        // Of incomplete ones `larder forget` does so, too.
+        let untag = |state: &State| {
+            let newest = state.live().last().unwrap();
+            let remove = newest.tags.iter().cloned().collect();
+            let change = TagChange { snapshot: newest.id, add: Vec::new(), remove };
+            Ok(Some(Entry::Untag(TagAction { changes: vec![change], rescue: Vec::new() })))
+        };
+        repo.append::<larder::repo::error::Error>(days.now(), &mut { untag }).unwrap();
+    };
+    assert_eq!((taken(Why::Asked, &|| ()), taken(Why::Asked, &|| ())), (1, 1));
+    assert_eq!((taken(Why::Due, &forget), days.snapshots("files").len()), (1, 2));
+    assert_eq!(taken(Why::Due, &|| assert_eq!(taken(Why::Asked, &|| ()), 1)), 0);
+    assert_eq!(days.snapshots("files").len(), 3);
 }
 
 /// Whoever was told is not told again of the same, and whoever was not is.

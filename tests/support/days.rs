@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -65,6 +67,8 @@ pub struct Days {
     pub text: RefCell<String>,
     /// Why the repository cannot be opened, if it cannot.
     pub broken: RefCell<Option<String>>,
+    /// What is remembered, from when on nothing can be written where it is.
+    pub frozen: RefCell<Option<File>>,
     /// Whether another run is under way.
     pub busy: Cell<bool>,
     /// Every report of a run, in order.
@@ -121,6 +125,7 @@ impl Days {
             host: "here".into(),
             text: RefCell::default(),
             broken: RefCell::default(),
+            frozen: RefCell::default(),
             busy: Cell::new(false),
             reports: RefCell::default(),
             log: RefCell::default(),
@@ -165,7 +170,11 @@ impl Days {
 
     /// Where is remembered what runs did.
     pub fn memory(&self) -> PathBuf {
-        self.cache.join("upkeep.json")
+        match &*self.frozen.borrow() {
+            // Can be read, but nobody can make a file beside it, not even root.
+            Some(file) => format!("/proc/self/fd/{}", file.as_raw_fd()).into(),
+            None => self.cache.join("upkeep.json"),
+        }
     }
 
     /// Each run as `when: source status, source status`, with the names of what was done for the repository.
@@ -191,7 +200,8 @@ impl Days {
         .collect()
     }
 
-    fn config(&self) -> Result<Config, String> {
+    /// What is configured.
+    pub fn config(&self) -> Result<Config, String> {
         config::read(&self.text.borrow(), &self.variables)
             .map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use larder::progress::{Event, Observer};
 
+use crate::cli::daemon::Log;
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{Session, now};
 
@@ -124,22 +125,26 @@ impl Heart {
     }
 }
 
-/// Beats as long as something moves in a run.
+/// Beats as long as something moves in a run, and passes on what is worth a line.
 pub struct Pulse<'h> {
     heart: &'h Heart,
     next: String,
     last: AtomicI64,
+    log: Log,
 }
 
 impl<'h> Pulse<'h> {
     /// Of a run that begins now.
-    pub fn of(heart: &'h Heart, next: String) -> Self {
-        Self { heart, next, last: AtomicI64::new(seconds()) }
+    pub(super) fn of(heart: &'h Heart, next: String, log: Log) -> Self {
+        Self { heart, next, last: AtomicI64::new(seconds()), log }
     }
 }
 
 impl Observer for Pulse<'_> {
-    fn event(&self, _: Event<'_>) {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Note(text) = event {
+            self.log.say(text);
+        }
         let (now, last) = (seconds(), self.last.load(Ordering::Relaxed));
         let is_mine = || self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if now - last >= BEAT_SECONDS && is_mine() {

@@ -232,7 +232,7 @@ impl Place for Here<'_> {
             Err(error) if error.raw_os_error() == Some(Errno::WOULDBLOCK.raw_os_error()) => return Err(Busy),
             locked => locked.map_err(|error| Failure::io("cannot lock the configuration", &error)),
         };
-        let pulse = Pulse::of(&self.heart, self.next.borrow().clone());
+        let pulse = Pulse::of(&self.heart, self.next.borrow().clone(), self.log);
         let mut session = self.session.borrow_mut();
         let opened = locked.and_then(|lock| Ok((lock, found.open(&mut session)?)));
         match opened {

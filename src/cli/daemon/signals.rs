@@ -1,10 +1,11 @@
 //! What a daemon is asked by signals.
 //!
 //! Promise: between runs TERM and INT end it in good order; in the middle of a run they end it at once, as they end
-//! `larder run`: commands under way are ended, and what is bound to run does. HUP waits for the end of a run.
+//! `larder run`: commands under way are ended, and what is bound to run does, whether or not anybody reads the last words. HUP waits for the end of a run.
 
 use std::io;
 use std::process;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -15,9 +16,15 @@ use signal_hook::low_level::{emulate_default_handler, signal_name};
 
 use larder::run::daemon::Wake;
 
+/// How long last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What was asked so far.
 #[derive(Clone)]
 pub struct Signals(Arc<(Mutex<State>, Condvar)>);
+
+/// What is said before a run is cut off.
+type LastWords = Arc<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -31,10 +38,11 @@ pub struct Running(Signals);
 
 impl Signals {
     /// From now on signals are heard. `last_words` is called before a run is cut off.
-    pub fn hear(last_words: impl Fn(&str) + Send + 'static) -> io::Result<Self> {
+    pub fn hear(last_words: impl Fn(&str) + Send + Sync + 'static) -> io::Result<Self> {
         let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP])?;
         let signals = Self(Arc::default());
         let heard = signals.clone();
+        let last_words: LastWords = Arc::new(last_words);
         thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in incoming.forever() {
                 heard.take(signal, &last_words);
@@ -43,12 +51,12 @@ impl Signals {
         Ok(signals)
     }
 
-    fn take(&self, signal: i32, last_words: &impl Fn(&str)) {
+    fn take(&self, signal: i32, last_words: &LastWords) {
         let mut state = self.state();
         match signal {
             SIGHUP => state.reload = true,
             _ if state.running => {
-                last_words(signal_name(signal).unwrap_or("a signal"));
+                say(last_words.clone(), signal_name(signal).unwrap_or("a signal"));
                 let _ends_here = emulate_default_handler(signal);
                 process::exit(128 + signal);
             }
@@ -82,6 +90,17 @@ impl Signals {
         state.running = !state.end;
         state.running.then(|| Running(self.clone()))
     }
+}
+
+/// Says them, but waits no longer than a moment: nobody may read what is said.
+fn say(last_words: LastWords, signal: &'static str) {
+    let (tell, told) = channel();
+    let speak = move || {
+        last_words(signal);
+        let _too_late = tell.send(());
+    };
+    let _nothing_is_said = thread::Builder::new().name("last words".into()).spawn(speak);
+    let _nobody_reads = told.recv_timeout(LAST_WORDS);
 }
 
 impl Drop for Running {

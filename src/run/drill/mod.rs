@@ -15,13 +15,14 @@ use crate::config::sources::Source;
 use crate::format::Time;
 use crate::ops::note;
 use crate::ops::retention::is_good;
+use crate::progress::Event;
 use crate::repo::Repository;
 use crate::repo::state::Snapshot;
 use crate::run::World;
 use crate::run::alone::Alone;
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status, Upkeep};
-use crate::run::room::{Site, on_disk};
+use crate::run::room::{Site, UNDER_WAY, on_disk};
 use crate::run::services::rehearsal::Miss;
 use crate::run::services::{Stored, service, with_causes};
 use crate::run::upkeep::Duty;
@@ -128,10 +129,14 @@ pub fn if_due(repo: &Repository, config: &Config, world: &World<'_>) -> Vec<Upke
     let mine = format!("drill {}", world.configuration);
     let duty = Duty { what: "drill", alone: &mine, timetable, last: |memory, world| memory.own(world).drilled };
     duty.once(world, |_, began| {
-        // Those of another configuration have other sources, and want the same place.
-        let _alone = Alone::at(world.memory.as_deref(), "drill");
         let drills = run(repo, config, &of_all(config), world);
-        let remember = move |memory: &mut Memory| memory.own_mut(world).drilled = Some(began);
+        // What another user's drill kept from being tried is due still.
+        let was_kept = drills.iter().any(|drilled| drilled.errors.iter().any(|error| error == UNDER_WAY));
+        let remember = move |memory: &mut Memory| {
+            if !was_kept {
+                memory.own_mut(world).drilled = Some(began);
+            }
+        };
         (drills.iter().map(Drilled::upkeep).collect(), remember)
     })
 }
@@ -153,8 +158,12 @@ pub fn report(run: &str, started: Time, drills: &[Drilled], world: &World<'_>) -
     }
 }
 
-/// Drills the sources, one after the other.
+/// Drills the sources, one after the other, as soon as no other drill of the repository is under way.
 pub fn run(repo: &Repository, config: &Config, sources: &[&Source], world: &World<'_>) -> Vec<Drilled> {
+    // Those of another configuration have other sources, and want the same place.
+    let _alone = Alone::at(world.memory.as_deref(), "drill", || {
+        world.observer.event(Event::Note("waiting for another drill of this repository to end"));
+    });
     let standard = world.variables.get("TMPDIR").filter(|path| path.starts_with('/')).unwrap_or(TEMPORARY);
     let within = config.drill.directory.clone().unwrap_or_else(|| PathBuf::from(standard));
     let mut clear = |name: &str| match config.sources.iter().find(|source| source.name == name) {

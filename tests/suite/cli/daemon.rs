@@ -1,6 +1,9 @@
 //! `larder daemon` and `larder next` as they are used: started, asked to end in every phase, killed, and started again.
 
 use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -143,6 +146,29 @@ fn a_daemon_that_is_ended_in_the_middle_of_a_run_leaves_it_to_the_next_one() {
     daemon.says(1, "next: app at ");
     assert_eq!(snapshots(&shell), 1);
     shell.types("check --read-data --quiet").sees(0, "", "");
+}
+
+/// What reads its log hangs: it ends all the same.
+#[test]
+fn a_daemon_whose_log_nobody_reads_ends_in_the_middle_of_a_run_when_asked() {
+    let shell = configured(YEARLY);
+    shell.write("stop", "");
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let child = shell.command("daemon").stdout(Stdio::null()).stderr(writer.try_clone().unwrap()).spawn().unwrap();
+    let mut daemon = Daemon { shell: &shell, child, log: "" };
+    wait_for("the run", || shell.path("begun").exists());
+    // A description of its own, so that the daemon's writing end waits as before.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let pipe = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let mut pipe = File::options().write(true).custom_flags(nonblocking).open(pipe).unwrap();
+    while pipe.write(b"x").is_ok() {}
+    daemon.signal("TERM");
+    let mut status = None;
+    wait_for("it ends", || {
+        status = daemon.child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().signal(), Some(15));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -339,12 +339,35 @@ fn a_drill_that_is_killed_leaves_nothing_and_one_under_way_keeps_nobody_from_wor
     shell.types("run --quiet").sees(0, "", "");
     shell.types("forget --keep-last 1 --source files --quiet").sees(0, "", "");
     shell.types("prune --grace 0s --quiet").sees(0, "", "");
-    let seen = shell.types("drill settings");
+    let seen = shell.types("drill settings --cache other");
     assert!(seen.code == 1 && seen.stderr.contains("another drill of this repository is under way"), "{}", seen.stderr);
     shell.write("go", "");
     assert!(child.wait().unwrap().success());
     nothing_is_left(&shell);
     shell.types("check --read-data --quiet").sees(0, "", "");
+}
+
+/// Somebody drills by hand: a run in which drills are due waits for that. One that cannot know of it does not count as done.
+#[test]
+fn a_drill_that_is_due_waits_for_one_by_hand() {
+    let shell = configured("");
+    let here = shell.folder.path().display().to_string();
+    let text = shell.read("larder.toml").replace("[drill]\n", "[drill]\ncron = \"0 3 * * *\"\n");
+    let check = "[source.files.drill]\nchecks = [{ command = \"touch HERE/waits; until [ -e HERE/go ]; do sleep 0.05; done\" }]\n";
+    shell.write("larder.toml", &format!("{text}{}", check.replace("HERE", &here)));
+    let mut by_hand = waiting(&shell);
+    let kept = shell.types("run settings --cache other --json");
+    let drills = kept.json()["upkeep"].clone();
+    let under_way = |drill: &Value| drill["error"].as_str().is_some_and(|error| error.contains("is under way"));
+    assert!(kept.code == 1 && drills.as_array().unwrap().iter().all(under_way), "{drills}");
+    let said = fs::File::create(shell.path("said")).unwrap();
+    let mut run = shell.command("run settings").stdout(Stdio::null()).stderr(said).spawn().unwrap();
+    wait_for("it waits", || shell.read("said").contains("note: waiting for another drill of this repository"));
+    shell.write("go", "");
+    assert!(by_hand.wait().unwrap().success() && run.wait().unwrap().success(), "{}", shell.read("said"));
+    let report = shell.types("run settings --cache other --json").json();
+    assert_eq!((&report["status"], report["upkeep"].as_array().unwrap().len()), (&"done".into(), 3), "{report}");
+    nothing_is_left(&shell);
 }
 
 #[test]

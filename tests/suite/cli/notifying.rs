@@ -187,6 +187,29 @@ fn a_repository_that_cannot_be_opened_is_told_once_and_so_is_its_return() {
     assert!(told.recv().unwrap().1.contains(": done"));
 }
 
+/// Each configuration has its own people.
+#[test]
+fn an_outage_is_told_to_those_of_every_configuration_of_a_repository() {
+    let (url, told) = listening(&[200; 4]);
+    let shell = configured(&format!("[notify.team]\nkind = \"slack\"\nurl = \"{url}/one\"\n"));
+    shell.write("other.toml", &shell.read("larder.toml").replace("/one\"", "/other\""));
+    std::fs::rename(shell.path("repository"), shell.path("away")).unwrap();
+    let heard = |state: &str, path: &str| {
+        let (head, body) = told.recv().unwrap();
+        assert!(head.starts_with(&format!("POST {path} ")) && body.contains(state), "{head}{body}");
+    };
+    for _ in 0..2 {
+        assert_eq!((shell.types("run").code, shell.types("run --config other.toml").code), (10, 10));
+    }
+    heard("no repository at ", "/one");
+    heard("no repository at ", "/other");
+    std::fs::rename(shell.path("away"), shell.path("repository")).unwrap();
+    shell.types("run --quiet").sees(0, "", "");
+    heard(": done", "/one");
+    shell.types("run --config other.toml --quiet").sees(0, "", "");
+    heard(": done", "/other");
+}
+
 #[test]
 fn doctor_says_what_is_missing_to_tell_somebody() {
     let shell = configured("");

@@ -82,6 +82,26 @@ fn two_configurations_lose_nothing_of_each_other_and_do_nothing_twice() {
     shell.types("check --read-data --quiet").sees(0, "", "");
 }
 
+/// Who waits for another run, and who leaves something to it, says so.
+#[test]
+fn a_daemon_says_that_it_waits_for_another_run_and_leaves_a_source_to_it() {
+    let shell = new();
+    configure(&shell, "one.toml", &["both"]);
+    configure(&shell, "two.toml", &["both"]);
+    let here = shell.folder.path().display();
+    let slow = format!("until [ -e {here}/go ]; do sleep 0.05; done");
+    shell.write("one.toml", &shell.read("one.toml").replace("sleep 0.2", &slow));
+    let first = Daemon::start(&shell, "daemon --config one.toml", "log-one");
+    wait_for("it begins", || shell.path("turns").exists());
+    let second = Daemon::start(&shell, "daemon --config two.toml", "log-two");
+    second.says(1, " both: waiting for another run that is at it\n");
+    shell.write("go", "");
+    second.says(1, " both: another run took it meanwhile\n");
+    second.says(1, "next: ");
+    first.says(1, "next: ");
+    assert_eq!((snapshots(&shell, "both"), shell.read("turns").as_str()), (1, "begin both\nend both\n"));
+}
+
 /// What fails with one is not well because the other is.
 #[test]
 fn a_failure_of_one_configuration_is_remembered_while_the_other_is_well() {
