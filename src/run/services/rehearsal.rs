@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io::{self, BufReader};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -109,7 +108,7 @@ pub fn into_folder(stored: &Stored<'_>, room: &Room, form_of: &dyn Fn(&str) -> O
     Ok(Folder { path: room.folder.clone(), holds: None })
 }
 
-/// Looks whether a stream has its form; an archive must list to its end.
+/// Looks whether a stream has its form; an archive must be whole.
 pub fn well_formed(stored: &Stored<'_>, name: &[u8], form: Form, room: &Room) -> Result<(), Miss> {
     let root = &stored.record.root;
     let about = |error: &dyn Error| format!("{} {}", String::from_utf8_lossy(name), with_causes(error));
@@ -125,7 +124,7 @@ pub fn well_formed(stored: &Stored<'_>, name: &[u8], form: Form, room: &Room) ->
     if !matches!(shape(&file).map_err(missed)?, Some(Shape::Tar)) {
         return Ok(());
     }
-    archive::members(&file, &mut |_| ControlFlow::Continue(())).map_err(missed)
+    archive::whole(&file).map(drop).map_err(missed)
 }
 
 /// Looks whether a file is an archive, and has a member of this name.
