@@ -62,8 +62,7 @@ pub fn load(server: Server, stored: &Stored<'_>, room: &Room) -> Result<Box<dyn 
 
 /// Drops the databases of a drill of this name.
 pub fn clear(server: &Server, name: &str) -> Result<(), String> {
-    let left = server.databases_named(&format!("{name}_"))?;
-    left.iter().try_for_each(|database| drop_trial(server, database))
+    Databases::clear(&server.databases_named(&format!("{name}_"))?, &|database| drop_trial(server, database))
 }
 
 /// Databases in the service.

@@ -144,6 +144,5 @@ impl Rehearsed for Trial {
 
 /// Drops the databases of a drill of this name.
 pub fn clear(server: &Server, name: &str) -> Result<(), String> {
-    let left = server.databases_named(&format!("{name}_"))?;
-    left.iter().try_for_each(|database| let_go(server, database))
+    Databases::clear(&server.databases_named(&format!("{name}_"))?, &|database| let_go(server, database))
 }
