@@ -21,6 +21,11 @@ const FLAW_CHARACTERS: usize = 300;
 /// Of more it is only said how many they are.
 const FLAWS_MAX: usize = 1000;
 
+/// How much may be wrong with a document, at most: every flaw in it is held before the first is said. It is counted in steps
+/// of the paths to its values; besides its path, a flaw takes as much as a few steps.
+const STEPS_MAX: usize = 8 << 20;
+const STEPS_OF_A_FLAW: usize = 8;
+
 /// A schema that is one. Without `$schema` of draft 2020-12.
 pub struct Schema {
     schemas: Schemas,
@@ -52,13 +57,39 @@ impl Schema {
         Ok(Self { schemas, index })
     }
 
-    /// Looks at a document. An error says what is wrong with it.
+    /// Looks at a document. An error says what is wrong with it, or that it has too many values.
     pub fn holds(&self, document: &[u8]) -> Result<(), String> {
+        if steps(document) > STEPS_MAX {
+            let most = STEPS_MAX / (STEPS_OF_A_FLAW + 1);
+            return Err(format!("has too many values to look into: at most {most}, and fewer the deeper they lie"));
+        }
         let value: Value = serde_json::from_slice(document).map_err(|error| format!("is no JSON: {error}"))?;
         self.schemas
             .validate(&value, self.index)
             .map_err(|error| format!("is not as its schema wants: {}", flaws(&error)))
     }
+}
+
+/// What a flaw in every value of a document takes. Of what is no JSON it says anything.
+fn steps(document: &[u8]) -> usize {
+    let (mut depth, mut steps) = (0_usize, STEPS_OF_A_FLAW);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in document {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                steps = steps.saturating_add(STEPS_OF_A_FLAW + depth);
+            }
+            b',' => steps = steps.saturating_add(STEPS_OF_A_FLAW + depth),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    steps
 }
 
 fn why(error: &CompileError) -> String {

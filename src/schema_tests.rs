@@ -92,3 +92,22 @@ fn drafts_are_told_apart_and_what_turns_in_a_circle_ends() {
         holds(r##"{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}"##, "1");
     assert!(circle.unwrap_err().contains("cycle"));
 }
+
+/// All of whose values are wrong.
+#[test]
+fn a_document_of_too_many_values_is_not_looked_into() {
+    let schema = r#"{"type": "array", "items": {"type": "string"}}"#;
+    let document = |values: usize| format!("[{}1]", "1,".repeat(values - 1));
+    let most = STEPS_MAX / (STEPS_OF_A_FLAW + 1);
+    let said = format!("has too many values to look into: at most {most}, and fewer the deeper they lie");
+    assert_eq!(holds(schema, &document(most)), Err(said.clone()));
+    assert_eq!(holds(schema, &document(10_000_000)), Err(said.clone()));
+    assert!(holds(schema, &document(10_000)).unwrap_err().contains("; and 9990 more"));
+    // A long path is part of every flaw.
+    let deep = format!("{}{}{}", "[".repeat(100), document(100_000), "]".repeat(100));
+    assert_eq!(holds(schema, &deep), Err(said));
+    // Texts are one value, whatever is in them.
+    let texts = format!("[\"{}\", \"\\\"{}\"]", "[,".repeat(1_000_000), "{,".repeat(1_000_000));
+    assert_eq!(holds(schema, &texts), Ok(()));
+    assert_eq!(steps(texts.as_bytes()), 3 * STEPS_OF_A_FLAW + 2);
+}
