@@ -1,7 +1,7 @@
 //! JSON Schema: whether a document is as it should be.
 //!
-//! Promise: what is wrong is said with its place (a JSON Pointer) and what was expected there, and never shows a text of the
-//! document. A schema is all that there is: what it refers to elsewhere is refused, not fetched.
+//! Promise: what is wrong is said with its place (a JSON Pointer) and what was expected there, and shows no value of the
+//! document but a number that is too small or too large, and no name but those in the place. A schema is all that there is: what it refers to elsewhere is refused, not fetched.
 //! Left out on purpose: `contentEncoding` and its kind, which say what a text may be taken for.
 
 use std::error::Error;
@@ -141,11 +141,14 @@ fn gather(error: &ValidationError<'_, '_>, found: &mut Found) {
     }
 }
 
-/// What was expected. Texts of the document are not shown: they may be secret.
+/// What was expected. Texts of the document are not shown, as values or as names: they may be secret.
 fn expected(kind: &ErrorKind<'_, '_>) -> String {
     match kind {
         ErrorKind::Pattern { want, .. } => format!("does not match the pattern {want:?}"),
         ErrorKind::Format { want, .. } => format!("is not of the format {want}"),
+        ErrorKind::AdditionalProperties { got } if got.len() == 1 => "has a property that it may not have".to_owned(),
+        ErrorKind::AdditionalProperties { got } => format!("has {} properties that it may not have", got.len()),
+        ErrorKind::PropertyName { .. } => "has a property of a name that is not as it should be".to_owned(),
         ErrorKind::FalseSchema => "must not be there".to_owned(),
         ErrorKind::AnyOf | ErrorKind::OneOf(None) => "is none of what it may be".to_owned(),
         ErrorKind::Not => "is what it must not be".to_owned(),

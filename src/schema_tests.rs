@@ -93,6 +93,24 @@ fn drafts_are_told_apart_and_what_turns_in_a_circle_ends() {
     assert!(circle.unwrap_err().contains("cycle"));
 }
 
+/// Names may be addresses of people, or tokens.
+#[test]
+fn names_of_properties_that_must_not_be_there_are_counted_and_not_shown() {
+    let only = r#"{"properties": {"a": {}}, "additionalProperties": false}"#;
+    fails(only, r#"{"a": 1, "s3cret": 1}"#, "at the top: has a property that it may not have");
+    fails(only, r#"{"s3cret": 1, "t0ken": 2}"#, "at the top: has 2 properties that it may not have");
+    fails(
+        r#"{"propertyNames": {"pattern": "^[a-z]+$"}}"#,
+        r#"{"s3cret": 1}"#,
+        "at the top: has a property of a name that is not as it should be (at the top: does not match the pattern \"^[a-z]+$\")",
+    );
+    let enumerated = holds(r#"{"propertyNames": {"enum": ["a"]}}"#, r#"{"s3cret": 1}"#).unwrap_err();
+    assert!(
+        enumerated.contains("of a name that is not as it should be") && !enumerated.contains("s3cret"),
+        "{enumerated}"
+    );
+}
+
 /// All of whose values are wrong.
 #[test]
 fn a_document_of_too_many_values_is_not_looked_into() {
