@@ -1,7 +1,7 @@
 //! JSON Schema: whether a document is as it should be.
 //!
-//! Promise: what is wrong is said with its place (a JSON Pointer) and what was expected there, and never shows a text of the
-//! document. A schema is all that there is: what it refers to elsewhere is refused, not fetched.
+//! Promise: what is wrong is said with its place (a JSON Pointer) and what was expected there, and shows no value of the
+//! document but a number that is too small or too large, and no name but those in the place. A schema is all that there is: what it refers to elsewhere is refused, not fetched.
 //! Left out on purpose: `contentEncoding` and its kind, which say what a text may be taken for.
 
 use std::error::Error;
@@ -20,6 +20,11 @@ const FLAWS_SHOWN: usize = 10;
 const FLAW_CHARACTERS: usize = 300;
 /// Of more it is only said how many they are.
 const FLAWS_MAX: usize = 1000;
+
+/// How much may be wrong with a document, at most: every flaw in it is held before the first is said. It is counted in steps
+/// of the paths to its values; besides its path, a flaw takes as much as a few steps.
+const STEPS_MAX: usize = 8 << 20;
+const STEPS_OF_A_FLAW: usize = 8;
 
 /// A schema that is one. Without `$schema` of draft 2020-12.
 pub struct Schema {
@@ -52,13 +57,39 @@ impl Schema {
         Ok(Self { schemas, index })
     }
 
-    /// Looks at a document. An error says what is wrong with it.
+    /// Looks at a document. An error says what is wrong with it, or that it has too many values.
     pub fn holds(&self, document: &[u8]) -> Result<(), String> {
+        if steps(document) > STEPS_MAX {
+            let most = STEPS_MAX / (STEPS_OF_A_FLAW + 1);
+            return Err(format!("has too many values to look into: at most {most}, and fewer the deeper they lie"));
+        }
         let value: Value = serde_json::from_slice(document).map_err(|error| format!("is no JSON: {error}"))?;
         self.schemas
             .validate(&value, self.index)
             .map_err(|error| format!("is not as its schema wants: {}", flaws(&error)))
     }
+}
+
+/// What a flaw in every value of a document takes. Of what is no JSON it says anything.
+fn steps(document: &[u8]) -> usize {
+    let (mut depth, mut steps) = (0_usize, STEPS_OF_A_FLAW);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in document {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                steps = steps.saturating_add(STEPS_OF_A_FLAW + depth);
+            }
+            b',' => steps = steps.saturating_add(STEPS_OF_A_FLAW + depth),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    steps
 }
 
 fn why(error: &CompileError) -> String {
@@ -110,11 +141,14 @@ fn gather(error: &ValidationError<'_, '_>, found: &mut Found) {
     }
 }
 
-/// What was expected. Texts of the document are not shown: they may be secret.
+/// What was expected. Texts of the document are not shown, as values or as names: they may be secret.
 fn expected(kind: &ErrorKind<'_, '_>) -> String {
     match kind {
         ErrorKind::Pattern { want, .. } => format!("does not match the pattern {want:?}"),
         ErrorKind::Format { want, .. } => format!("is not of the format {want}"),
+        ErrorKind::AdditionalProperties { got } if got.len() == 1 => "has a property that it may not have".to_owned(),
+        ErrorKind::AdditionalProperties { got } => format!("has {} properties that it may not have", got.len()),
+        ErrorKind::PropertyName { .. } => "has a property of a name that is not as it should be".to_owned(),
         ErrorKind::FalseSchema => "must not be there".to_owned(),
         ErrorKind::AnyOf | ErrorKind::OneOf(None) => "is none of what it may be".to_owned(),
         ErrorKind::Not => "is what it must not be".to_owned(),

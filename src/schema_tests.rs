@@ -92,3 +92,40 @@ fn drafts_are_told_apart_and_what_turns_in_a_circle_ends() {
         holds(r##"{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}"##, "1");
     assert!(circle.unwrap_err().contains("cycle"));
 }
+
+/// Names may be addresses of people, or tokens.
+#[test]
+fn names_of_properties_that_must_not_be_there_are_counted_and_not_shown() {
+    let only = r#"{"properties": {"a": {}}, "additionalProperties": false}"#;
+    fails(only, r#"{"a": 1, "s3cret": 1}"#, "at the top: has a property that it may not have");
+    fails(only, r#"{"s3cret": 1, "t0ken": 2}"#, "at the top: has 2 properties that it may not have");
+    fails(
+        r#"{"propertyNames": {"pattern": "^[a-z]+$"}}"#,
+        r#"{"s3cret": 1}"#,
+        "at the top: has a property of a name that is not as it should be (at the top: does not match the pattern \"^[a-z]+$\")",
+    );
+    let enumerated = holds(r#"{"propertyNames": {"enum": ["a"]}}"#, r#"{"s3cret": 1}"#).unwrap_err();
+    assert!(
+        enumerated.contains("of a name that is not as it should be") && !enumerated.contains("s3cret"),
+        "{enumerated}"
+    );
+}
+
+/// All of whose values are wrong.
+#[test]
+fn a_document_of_too_many_values_is_not_looked_into() {
+    let schema = r#"{"type": "array", "items": {"type": "string"}}"#;
+    let document = |values: usize| format!("[{}1]", "1,".repeat(values - 1));
+    let most = STEPS_MAX / (STEPS_OF_A_FLAW + 1);
+    let said = format!("has too many values to look into: at most {most}, and fewer the deeper they lie");
+    assert_eq!(holds(schema, &document(most)), Err(said.clone()));
+    assert_eq!(holds(schema, &document(10_000_000)), Err(said.clone()));
+    assert!(holds(schema, &document(10_000)).unwrap_err().contains("; and 9990 more"));
+    // A long path is part of every flaw.
+    let deep = format!("{}{}{}", "[".repeat(100), document(100_000), "]".repeat(100));
+    assert_eq!(holds(schema, &deep), Err(said));
+    // Texts are one value, whatever is in them.
+    let texts = format!("[\"{}\", \"\\\"{}\"]", "[,".repeat(1_000_000), "{,".repeat(1_000_000));
+    assert_eq!(holds(schema, &texts), Ok(()));
+    assert_eq!(steps(texts.as_bytes()), 3 * STEPS_OF_A_FLAW + 2);
+}

@@ -228,6 +228,12 @@ fn a_server_is_in_one_place_and_its_own_databases_are_left_alone() {
         let place = of(kind, "socket = \"/s\"\nport = 1");
         assert!(place.contains("8:10: source.s.socket: is one too many: give socket, or host and port"), "{place}");
     }
+    for kind in ["mariadb", "postgres"] {
+        let both = of(kind, "database = \"a\"\ndatabases = [\"b\"]");
+        assert!(both.contains("source.s.databases: is one too many: give database or databases"), "{both}");
+        let named = of(kind, "database = \"a/b\"");
+        assert!(named.contains("source.s.databases: \"a/b\" cannot be the name of a database here"), "{named}");
+    }
     let own = of("mariadb", "databases = [\"shop\", \"mysql\"]");
     assert!(own.contains("8:13: source.s.databases: \"mysql\" is the server's own"), "{own}");
     let short = of("redis", "data_file = \"dump.rdb\"");

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use ureq::Agent;
 use ureq::http::Request as Parts;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -212,6 +212,11 @@ impl Client {
         };
         Err(Error::Refused { place, status, said })
     }
+}
+
+/// A part of an address without its percent signs, as servers show it.
+pub fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// What was answered: a status, and the beginning of what was said with it, if anything was.

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::ops::ControlFlow;
 use std::thread;
 
 use serde::de::IgnoredAny;
@@ -39,7 +38,7 @@ pub enum Form {
     Sql,
     /// An SQLite database.
     Sqlite,
-    /// A tar archive, not compressed.
+    /// A tar archive, not compressed, with the blocks that end it.
     Tar,
 }
 
@@ -92,14 +91,9 @@ pub fn verify(repo: &Repository, root: &ListingRoot, path: &[u8], form: Form, th
 
 /// Lists an archive to its end. One of nothing is none: that is what anything empty looks like.
 fn lists(stored: &Stored<'_>) -> Result<(), Flaw> {
-    let mut members = 0_u64;
-    let listed = archive::members(stored, &mut |_| {
-        members += 1;
-        ControlFlow::Continue(())
-    });
-    match listed {
-        Ok(()) if members == 0 => Err(Flaw::Form("is an archive of nothing".to_owned())),
-        Ok(()) => Ok(()),
+    match archive::whole(stored) {
+        Ok(0) => Err(Flaw::Form("is an archive of nothing".to_owned())),
+        Ok(_) => Ok(()),
         Err(entries::Error::Cat(error)) => Err(error.into()),
         Err(error) => {
             let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));

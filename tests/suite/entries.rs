@@ -252,6 +252,31 @@ fn only_the_headers_of_an_archive_are_read_to_list_it() {
     assert!(read < all * 2 / 3, "{read} of {all} bytes");
 }
 
+/// Of zeros alone, so that what it holds looks like its end.
+#[test]
+fn an_archive_is_whole_with_its_end_and_cut_off_at_no_block_before() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one"), [0; 1500]).unwrap();
+    fs::File::create(folder.path().join("two")).unwrap().set_len(1 << 20).unwrap();
+    for options in
+        [&["--format", "gnu"][..], &["--format", "pax"], &["--format", "gnu", "-S"], &["--format", "pax", "-S"]]
+    {
+        let archive = packed(folder.path(), &[options, &["--sort=name", "-b", "1"]].concat());
+        let whole = |bytes: usize| {
+            let counted = counted(&Tree::new().file("x", &archive[..bytes], 1));
+            archive::whole(&counted.open("x"))
+        };
+        let blocks = archive.len() / 512;
+        assert_eq!(whole(archive.len()).unwrap(), 3, "{options:?}");
+        for cut in (0..blocks.min(20)).chain(blocks.saturating_sub(8)..blocks) {
+            assert!(matches!(whole(cut * 512), Err(Error::Archive { .. })), "{options:?}: {cut} of {blocks} blocks");
+        }
+        assert!(whole(archive.len() - 1).is_err());
+    }
+    let counted = counted(&Tree::new().file("x", [0; 1024], 1));
+    assert_eq!(archive::whole(&counted.open("x")).unwrap(), 0);
+}
+
 /// Archives that are cut off, changed anywhere, or claim lengths that nobody has.
 #[test]
 fn hostile_archives_are_errors_and_take_no_memory() {

@@ -2,7 +2,7 @@
 
 use crate::config::reading::Section;
 use crate::config::secret::{PASSWORD, SecretFrom};
-use crate::config::sources::Kind;
+use crate::config::sources::{Kind, databases, place};
 use crate::source::mariadb::SYSTEM;
 
 /// Databases of a MariaDB server.
@@ -46,26 +46,4 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
         container: section.text("container"),
         options: section.texts("options").unwrap_or_default(),
     }))
-}
-
-/// The databases of a server that are wanted, by names that files can have; none if nothing is said.
-pub fn databases(section: &Section<'_, '_>) -> Vec<String> {
-    let (one, several) = (section.text("database"), section.texts("databases"));
-    if one.is_some() && several.is_some() {
-        section.mistake("databases", "is one too many: give database or databases");
-    }
-    let databases: Vec<String> = several.unwrap_or_else(|| one.into_iter().collect());
-    for name in databases.iter().filter(|name| name.is_empty() || name.contains('/')) {
-        section.mistake("databases", format!("{name:?} cannot be the name of a database here"));
-    }
-    databases
-}
-
-/// Where a server is that can be reached over a network or by a socket.
-pub fn place(section: &Section<'_, '_>) -> (Option<String>, Option<u16>, Option<String>) {
-    let (host, port, socket) = (section.text("host"), section.port(), section.text("socket"));
-    if socket.is_some() && (host.is_some() || port.is_some()) {
-        section.mistake("socket", "is one too many: give socket, or host and port");
-    }
-    (host, port, socket)
 }

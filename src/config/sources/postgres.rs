@@ -2,8 +2,7 @@
 
 use crate::config::reading::Section;
 use crate::config::secret::{PASSWORD, SecretFrom};
-use crate::config::sources::Kind;
-use crate::config::sources::mariadb::databases;
+use crate::config::sources::{Kind, databases};
 
 /// Databases of a PostgreSQL server.
 #[derive(Debug, Clone)]

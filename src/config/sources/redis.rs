@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::reading::Section;
 use crate::config::secret::{PASSWORD, SecretFrom};
-use crate::config::sources::{Kind, mariadb};
+use crate::config::sources::{Kind, place};
 
 /// What a Redis server holds.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Redis {
 
 /// Reads it.
 pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
-    let (host, port, socket) = mariadb::place(section);
+    let (host, port, socket) = place(section);
     let data_file = section.text("data_file").map(PathBuf::from);
     if let Some(path) = &data_file {
         let hooks = section.section("hooks");

@@ -1,10 +1,11 @@
 //! The members of a stored tar archive.
 //!
 //! Promise: only headers are read to find them, and of a member that is written only its own bytes. Of several members
-//! of one name the last counts, as for `tar`. An archive that ends within a member is an error.
+//! of one name the last counts, as for `tar`. An archive that ends within a member is an error; one that ends between
+//! two only where it must be whole.
 //! Left out on purpose: unpacking into folders of the archive's choice, devices, and sparse files in the format of pax.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::ops::{ControlFlow, Range};
 
 use tar::{Archive, Entry, EntryType};
@@ -15,8 +16,14 @@ use crate::ops::entries::{Error, reading};
 
 /// Most bytes of headers in a row: names and attributes have any length there.
 const HEADER_BYTES_MAX: u64 = 2 << 20;
+/// What an archive is made of.
+const BLOCK_BYTES: u64 = 512;
+/// What ends an archive: two blocks of zeros.
+const END_BYTES: usize = 2 * BLOCK_BYTES as usize;
 /// How many hard links to hard links are followed.
 const LINKS_MAX: usize = 8;
+/// What is wrong with an archive without an end.
+const UNENDED: &str = "the two blocks of zeros that end an archive are missing: it was cut, or never finished";
 
 /// A member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +85,26 @@ enum Content {
 /// Shows all members, in the order of the archive.
 pub fn members(stored: &Stored<'_>, visit: &mut dyn FnMut(&Member) -> ControlFlow<()>) -> Result<(), Error> {
     let reader = stored.reader().at_most(HEADER_BYTES_MAX);
-    each(stored, reader, &mut |number, entry| Ok(visit(&member(number, entry)?)))
+    each(stored, reader, &mut |number, entry| Ok(visit(&member(number, entry)?))).map(drop)
+}
+
+/// How many members an archive has that is whole: of one that was cut between two members all that is there lists.
+pub fn whole(stored: &Stored<'_>) -> Result<u64, Error> {
+    let reader = stored.reader().at_most(HEADER_BYTES_MAX);
+    let mut members = 0;
+    let mut reader = each(stored, reader, &mut |number, entry| {
+        members += 1;
+        member(number, entry).map(|_| ControlFlow::Continue(()))
+    })?;
+    // Behind the block that was no header, or at the end.
+    let at = reader.stream_position().map_err(|error| reading(error, 0))?;
+    let mut end = [1; END_BYTES];
+    let read = reader.seek(SeekFrom::Start(at.saturating_sub(BLOCK_BYTES))).and_then(|_| reader.read_exact(&mut end));
+    match read {
+        Ok(()) if end == [0; END_BYTES] => Ok(members),
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(reading(error, at)),
+        _ => Err(Error::Archive { at, source: io::Error::new(io::ErrorKind::UnexpectedEof, UNENDED) }),
+    }
 }
 
 /// The last member of each of these names, the target of a hard link in its place.
@@ -155,7 +181,6 @@ pub fn write(stored: &Stored<'_>, member: &Member, out: &mut dyn Write, threads:
 }
 
 fn copy(entry: &mut Entry<'_, Reader<'_, '_>>, out: &mut dyn Write) -> Result<u64, Error> {
-    use std::io::Read as _;
     let (at, mut bytes) = (entry.raw_file_position(), 0);
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -180,8 +205,8 @@ fn ended() -> io::Error {
 /// What is done with the member of a number.
 type Visit<'v> = dyn FnMut(u64, &mut Entry<'_, Reader<'_, '_>>) -> Result<ControlFlow<()>, Error> + 'v;
 
-/// Goes from header to header.
-fn each(stored: &Stored<'_>, reader: Reader<'_, '_>, visit: &mut Visit<'_>) -> Result<(), Error> {
+/// Goes from header to header. The reader comes back from where that ended.
+fn each<'s, 'r>(stored: &Stored<'_>, reader: Reader<'s, 'r>, visit: &mut Visit<'_>) -> Result<Reader<'s, 'r>, Error> {
     let mut archive = Archive::new(reader);
     let mut at = 0;
     let entries = archive.entries_with_seek().map_err(|error| reading(error, at))?;
@@ -190,7 +215,7 @@ fn each(stored: &Stored<'_>, reader: Reader<'_, '_>, visit: &mut Visit<'_>) -> R
         at = entry.raw_file_position();
         let flow = visit(number, &mut entry)?;
         if flow.is_break() {
-            return Ok(());
+            break;
         }
         // A sparse file is shorter in the archive than it says.
         let bytes = if entry.header().entry_type().is_gnu_sparse() { 0 } else { entry.size() };
@@ -198,7 +223,7 @@ fn each(stored: &Stored<'_>, reader: Reader<'_, '_>, visit: &mut Visit<'_>) -> R
             return Err(Error::Archive { at, source: ended() });
         }
     }
-    Ok(())
+    Ok(archive.into_inner())
 }
 
 /// What the headers say.

@@ -15,7 +15,7 @@ use crate::run::services::Stored;
 use crate::run::services::rehearsal::Rehearsed;
 use crate::schema::{SCHEMA_BYTES_MAX, Schema};
 
-/// The longest file that is looked into: it is held in memory, and so is every flaw in it, until the first are said.
+/// The longest file that is looked into: it is held in memory.
 const JSON_BYTES_MAX: u64 = 32 << 20;
 /// How much of an answer is shown.
 const SHOWN_CHARACTERS: usize = 200;

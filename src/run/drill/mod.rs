@@ -23,7 +23,7 @@ use crate::run::alone::Alone;
 use crate::run::memory::Memory;
 use crate::run::report::{Report, Status, Upkeep};
 use crate::run::room::{Site, UNDER_WAY, on_disk};
-use crate::run::services::rehearsal::Miss;
+use crate::run::services::rehearsal::{Miss, several};
 use crate::run::services::{Stored, service, with_causes};
 use crate::run::upkeep::Duty;
 use crate::source::client::DRILL_PREFIX;
@@ -101,10 +101,7 @@ impl Drilled {
             Verdict::Failed => "cannot be relied on:",
             Verdict::Untried => "was not tried:",
         };
-        let checks = match self.checks {
-            1 => "1 check".to_owned(),
-            several => format!("{several} checks"),
-        };
+        let checks = several(self.checks, "check");
         // All in one line, which is what letters show.
         let warned: String =
             self.warnings.iter().map(|warning| format!("; warning: {}", warning.replace('\n', " "))).collect();

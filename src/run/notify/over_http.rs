@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::config::notify::{Http, Kind, Url};
 use crate::config::secret::SecretFrom;
 use crate::crypto::random;
-use crate::http::{Body, Client, Error, Method, Request, Settings, answered};
+use crate::http::{Body, Client, Error, Method, Request, Settings, answered, decoded};
 use crate::run::World;
 use crate::run::notify::{PAUSES, summary};
 use crate::run::report::Report;
@@ -20,6 +20,8 @@ use crate::run::report::Report;
 const DISCORD_CHARS_MAX: usize = 2000;
 /// So short a part of an address tells nobody anything.
 const PART_BYTES_MIN: usize = 6;
+/// What stands between the parts.
+const SEPARATORS: [char; 5] = ['/', '?', '&', '=', '#'];
 
 /// Tells one of them; tries again when nobody answers, or the other side is out of order.
 pub fn send(http: &Http, limit: Duration, report: &Report, world: &World<'_>) -> Result<(), String> {
@@ -78,25 +80,48 @@ fn without_path(error: &Error, url: &str, from: &Url) -> String {
         Url::Plain(_) => host(url),
         Url::Secret(_) => "the other side",
     };
-    let said = match error {
-        Error::Refused { status, said, .. } => format!("{place} {}", answered(*status, said)),
-        Error::Silent { reason, .. } => match from {
-            Url::Plain(_) => format!("no answer from {place}: {reason}"),
-            Url::Secret(_) => format!("no answer: {reason}"),
-        },
-        Error::Address { reason, .. } => format!("the address is none: {reason}"),
-        Error::Certificates { .. } => error.to_string(),
-    };
     // Servers tell what they were asked for: "Cannot POST /services/...".
+    let hidden = hidden(url, from);
+    let without = |said: &str| hidden.iter().fold(said.to_owned(), |said, part| said.replace(part, "..."));
+    match error {
+        Error::Refused { status, said, .. } => format!("{place} {}", answered(*status, &without(said))),
+        Error::Silent { reason, .. } => match from {
+            Url::Plain(_) => format!("no answer from {place}: {}", without(reason)),
+            Url::Secret(_) => format!("no answer: {}", without(reason)),
+        },
+        Error::Address { reason, .. } => format!("the address is none: {}", without(reason)),
+        Error::Certificates { .. } => error.to_string(),
+    }
+}
+
+/// What nobody may see of an address, in the forms in which it may be said; the longest first.
+fn hidden(url: &str, from: &Url) -> Vec<String> {
     let rest = after_host(url);
-    let mut parts: Vec<&str> =
-        rest.split(['/', '?', '&', '=', '#']).filter(|part| part.len() >= PART_BYTES_MIN).collect();
-    parts.push(rest.split(['?', '#']).next().unwrap_or_default());
-    parts.push(rest);
-    parts.extend(authority(url).rsplit_once('@').map(|(user, _)| user));
-    parts.retain(|part| part.len() > 1);
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    parts.into_iter().fold(said, |said, part| said.replace(part, "..."))
+    let mut hidden = [rest, rest.split(['?', '#']).next().unwrap_or_default()].map(forms).concat();
+    let parts: Vec<String> = forms(rest).iter().flat_map(|rest| rest.split(SEPARATORS)).flat_map(forms).collect();
+    hidden.extend(parts.into_iter().filter(|part| part.len() >= PART_BYTES_MIN));
+    if let Some((both, _)) = authority(url).rsplit_once('@') {
+        let (user, password) = both.split_once(':').unwrap_or((both, ""));
+        hidden.extend([both, user, password].map(forms).concat());
+    }
+    if matches!(from, Url::Secret(_)) {
+        let (host, lower) = (host(url), host(url).to_lowercase());
+        hidden.extend([host, &lower].map(|host| [host.to_owned(), without_port(host).to_owned()]).concat());
+    }
+    hidden.retain(|part| part.len() > 1);
+    hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    hidden
+}
+
+/// A part of an address as it stands there, and as a server reads it, in a path or in a query.
+fn forms(part: &str) -> Vec<String> {
+    vec![part.to_owned(), decoded(part), decoded(&part.replace('+', " "))]
+}
+
+/// A host without its port.
+fn without_port(host: &str) -> &str {
+    let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    host.rsplit_once(':').filter(|(_, end)| port(end)).map_or(host, |(host, _)| host)
 }
 
 /// What follows the scheme.

@@ -58,6 +58,8 @@ const SWAPS_MAX: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest part of a name that another is made of: names have at most 63 bytes.
 const STEM_BYTES_MAX: usize = 45;
+/// Files of a snapshot that are no dumps of databases.
+const NO_DUMPS: [&str; 1] = [GLOBALS];
 
 impl Service for Postgres {
     fn prepare(&self, world: &World<'_>) -> Result<Prepared, String> {
@@ -86,13 +88,13 @@ impl Service for Postgres {
     }
 
     fn fits(&self, stored: &Stored<'_>, _: &World<'_>) -> Result<(), String> {
-        stored.databases(&[GLOBALS], &self.databases).map(drop)
+        stored.databases(&NO_DUMPS, &self.databases).map(drop)
     }
 
     fn put_back(&self, stored: &Stored<'_>, world: &World<'_>) -> Result<(), String> {
         let server = self.server(world)?;
-        let databases = stored.databases(&[GLOBALS], &self.databases)?;
-        if self.globals && stored.files()?.iter().any(|(name, _)| name == GLOBALS.as_bytes()) {
+        let databases = stored.databases(&NO_DUMPS, &self.databases)?;
+        if self.globals && holds_globals(stored)? {
             make_roles(&server, stored)?;
         }
         databases.iter().try_for_each(|name| {
@@ -210,6 +212,11 @@ fn stem(name: &str) -> &str {
         end -= 1;
     }
     &name[..end]
+}
+
+/// Whether a snapshot holds roles.
+fn holds_globals(stored: &Stored<'_>) -> Result<bool, String> {
+    Ok(stored.files()?.iter().any(|(name, _)| name == GLOBALS.as_bytes()))
 }
 
 /// Makes the roles that are in the snapshot and not on the server. Those that are there keep their passwords and rights.

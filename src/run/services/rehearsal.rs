@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io::{self, BufReader};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -109,7 +108,7 @@ pub fn into_folder(stored: &Stored<'_>, room: &Room, form_of: &dyn Fn(&str) -> O
     Ok(Folder { path: room.folder.clone(), holds: None })
 }
 
-/// Looks whether a stream has its form; an archive must list to its end.
+/// Looks whether a stream has its form; an archive must be whole.
 pub fn well_formed(stored: &Stored<'_>, name: &[u8], form: Form, room: &Room) -> Result<(), Miss> {
     let root = &stored.record.root;
     let about = |error: &dyn Error| format!("{} {}", String::from_utf8_lossy(name), with_causes(error));
@@ -125,7 +124,7 @@ pub fn well_formed(stored: &Stored<'_>, name: &[u8], form: Form, room: &Room) ->
     if !matches!(shape(&file).map_err(missed)?, Some(Shape::Tar)) {
         return Ok(());
     }
-    archive::members(&file, &mut |_| ControlFlow::Continue(())).map_err(missed)
+    archive::whole(&file).map(drop).map_err(missed)
 }
 
 /// Looks whether a file is an archive, and has a member of this name.
@@ -173,13 +172,13 @@ pub fn untried(what: &str) -> impl Fn(io::Error) -> Miss {
 }
 
 /// Removes a database of this name.
-type Remove = dyn Fn(&str) -> Result<(), String>;
+pub type Remove<'r> = dyn Fn(&str) -> Result<(), String> + 'r;
 
 /// Databases of a drill's own. Dropped, they go.
 pub struct Databases {
     /// By the names they had and those they have.
     names: Vec<(String, String)>,
-    remove: Box<Remove>,
+    remove: Box<Remove<'static>>,
 }
 
 impl Databases {
@@ -211,14 +210,29 @@ impl Databases {
         }
     }
 
-    /// Removes them. An error says which is left over.
+    /// Removes them. An error says which are left over; the others are gone.
     pub fn end(&mut self) -> Result<(), String> {
-        while let Some((_, database)) = self.names.last() {
-            (self.remove)(database).map_err(|error| format!("the database {database} is left over: {error}"))?;
-            self.names.pop();
-        }
-        Ok(())
+        let left = remove(self.names.iter().map(|(_, has)| has.as_str()), self.remove.as_ref());
+        let said = said(&left);
+        let left: Vec<String> = left.into_iter().map(|(has, _)| has.to_owned()).collect();
+        self.names.retain(|(_, has)| left.contains(has));
+        said
     }
+
+    /// Removes those that an earlier drill left. An error says which are left over still.
+    pub fn clear(names: &[String], remove_one: &Remove<'_>) -> Result<(), String> {
+        said(&remove(names.iter().map(String::as_str), remove_one))
+    }
+}
+
+/// Removes databases, the last first; one that stays keeps no other. Gives those that are left over, and why.
+fn remove<'n>(names: impl DoubleEndedIterator<Item = &'n str>, remove: &Remove<'_>) -> Vec<(&'n str, String)> {
+    names.rev().filter_map(|name| remove(name).err().map(|error| (name, error))).collect()
+}
+
+fn said(left: &[(&str, String)]) -> Result<(), String> {
+    let lines = left.iter().map(|(name, error)| format!("the database {name} is left over: {error}"));
+    if left.is_empty() { Ok(()) } else { Err(lines.collect::<Vec<_>>().join("\n")) }
 }
 
 impl Drop for Databases {
@@ -226,3 +240,7 @@ impl Drop for Databases {
         let _the_next_drill_removes_them = self.end();
     }
 }
+
+#[cfg(test)]
+#[path = "rehearsal_tests.rs"]
+mod tests;

@@ -84,10 +84,16 @@ impl Stored<'_> {
         Ok(names.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect())
     }
 
-    /// The databases whose dumps are to be put back: those `wanted`, or else all. `others` are no dumps of databases.
-    pub fn databases(&self, others: &[&str], wanted: &[String]) -> Result<Vec<String>, String> {
+    /// The databases whose dumps the snapshot holds. `others` are no dumps of databases.
+    pub fn dumps(&self, others: &[&str]) -> Result<Vec<String>, String> {
         let mut databases = self.names_ending(".sql")?;
         databases.retain(|name| !others.contains(&format!("{name}.sql").as_str()));
+        Ok(databases)
+    }
+
+    /// The databases whose dumps are to be put back: those `wanted`, or else all. `others` are no dumps of databases.
+    pub fn databases(&self, others: &[&str], wanted: &[String]) -> Result<Vec<String>, String> {
+        let mut databases = self.dumps(others)?;
         let missing = wanted.iter().find(|name| !databases.contains(name));
         match missing {
             _ if databases.is_empty() => {

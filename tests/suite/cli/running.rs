@@ -87,6 +87,9 @@ fn an_archive_must_list_to_its_end() {
         ("tar -c data/one data", 0, ""),
         // In the middle of a file, and of what is none.
         ("tar -c data/one | head -c 514", 1, "does not list"),
+        // Between two members, and behind the last.
+        ("tar -c data/one data/one | head -c 1024", 1, "the two blocks of zeros that end an archive are missing"),
+        ("tar -c data/one data/one | head -c 2048", 1, "the two blocks of zeros that end an archive are missing"),
         ("head -c 2000 /dev/urandom", 1, "does not list"),
         ("head -c 10240 /dev/zero", 1, "an archive of nothing"),
     ] {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::run::room::Room;
 use crate::run::services::Stored;
-use crate::run::services::mariadb::{drop_trial, load_for_trial, make_for_trial};
+use crate::run::services::mariadb::{NO_DUMPS, drop_trial, load_for_trial, make_for_trial};
 use crate::run::services::rehearsal::{Databases, Miss, Rehearsed, blamed};
-use crate::source::mariadb::{DATABASES, Server, USERS};
+use crate::source::mariadb::{DATABASES, Server};
 
 /// Errors of the server that are not about what it was told: no space, memory or connections left, no rights, locked, shut
 /// down, interrupted, read-only. Those of the client, which lost the server, are the two thousands.
@@ -38,8 +38,7 @@ fn number(error: &str) -> Option<u32> {
 pub fn load(server: Server, stored: &Stored<'_>, room: &Room) -> Result<Box<dyn Rehearsed>, Miss> {
     clear(&server, &room.name).map_err(Miss::Untried)?;
     let blame = |error| blamed(error, stored, room);
-    let mut names = stored.names_ending(".sql").map_err(blame)?;
-    names.retain(|name| ![DATABASES, USERS].contains(&format!("{name}.sql").as_str()));
+    let names = stored.dumps(&NO_DUMPS).map_err(blame)?;
     if names.is_empty() {
         return Err(Miss::Failed("the snapshot holds no dump of a database".to_owned()));
     }
@@ -62,8 +61,7 @@ pub fn load(server: Server, stored: &Stored<'_>, room: &Room) -> Result<Box<dyn 
 
 /// Drops the databases of a drill of this name.
 pub fn clear(server: &Server, name: &str) -> Result<(), String> {
-    let left = server.databases_named(&format!("{name}_"))?;
-    left.iter().try_for_each(|database| drop_trial(server, database))
+    Databases::clear(&server.databases_named(&format!("{name}_"))?, &|database| drop_trial(server, database))
 }
 
 /// Databases in the service.

@@ -15,9 +15,9 @@ use crate::run::services::Stored;
 use crate::run::services::postgres::rehearsal::cluster::{Cluster, programs};
 use crate::run::services::postgres::rehearsal::refusal::is_of_the_dump;
 use crate::run::services::postgres::rehearsal::scan::Scan;
-use crate::run::services::postgres::{MAKE, let_go, make_roles, run_script};
+use crate::run::services::postgres::{MAKE, NO_DUMPS, holds_globals, let_go, make_roles, run_script};
 use crate::run::services::rehearsal::{Databases, Miss, Rehearsed, blamed};
-use crate::source::postgres::{GLOBALS, MAINTENANCE, Server};
+use crate::source::postgres::{MAINTENANCE, Server};
 
 /// Makes the roles that a dump gives things to and that are in no `globals.sql`. In a server of its own alone: event
 /// triggers, subscriptions and foreign data wrappers belong to nobody but superusers.
@@ -38,9 +38,7 @@ impl Trial {
     /// Loads every dump of the snapshot.
     pub fn of(stored: &Stored<'_>, room: &Room, service: &dyn Fn() -> Result<Server, String>) -> Result<Self, Miss> {
         let blame = |error| blamed(error, stored, room);
-        let mut names = stored.names_ending(".sql").map_err(blame)?;
-        let globals = names.iter().any(|name| format!("{name}.sql") == GLOBALS);
-        names.retain(|name| format!("{name}.sql") != GLOBALS);
+        let names = stored.dumps(&NO_DUMPS).map_err(blame)?;
         if names.is_empty() {
             return Err(Miss::Failed("the snapshot holds no dump of a database".to_owned()));
         }
@@ -65,7 +63,7 @@ impl Trial {
             }
         };
         if trial.cluster.is_some() {
-            if globals {
+            if holds_globals(stored).map_err(blame)? {
                 make_roles(&trial.server, stored).map_err(|error| trial.blamed(error, stored, room))?;
             }
             for role in scan.roles() {
@@ -144,6 +142,5 @@ impl Rehearsed for Trial {
 
 /// Drops the databases of a drill of this name.
 pub fn clear(server: &Server, name: &str) -> Result<(), String> {
-    let left = server.databases_named(&format!("{name}_"))?;
-    left.iter().try_for_each(|database| let_go(server, database))
+    Databases::clear(&server.databases_named(&format!("{name}_"))?, &|database| let_go(server, database))
 }
