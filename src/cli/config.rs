@@ -15,6 +15,7 @@ use larder::config::variables::Variables;
 use larder::config::{self, Config, Unlock};
 use larder::progress::Observer;
 use larder::repo::Repository;
+use larder::repo::error::Error as RepoError;
 use larder::repo::slots::Credential;
 use larder::run::{self, World};
 
@@ -81,8 +82,9 @@ impl Found {
     pub fn open(&self, session: &mut Session) -> Result<Repository, Failure> {
         session.global.repo = Some(self.config.repository.path.clone());
         let unlock = self.config.repository.unlock.as_ref();
-        let mut repo =
-            session.open_by(|| credential(unlock, &session.global.given, &self.variables, Given::unlocking))?;
+        let given = &session.global.given;
+        let opened = session.open_by(|| credential(unlock, given, &self.variables, Given::unlocking));
+        let mut repo = opened.map_err(|failure| self.advised(failure, given))?;
         repo.level = self.config.repository.level;
         let weeks = repo.config().week_start;
         if let Some(wanted) = self.config.week_start.filter(|wanted| *wanted != weeks) {
@@ -93,6 +95,27 @@ impl Found {
             ));
         }
         Ok(repo)
+    }
+
+    /// What to do next is to look at what `larder.toml` says, where it is that which counts.
+    fn advised(&self, failure: Failure, given: &Given) -> Failure {
+        let place = self.place.display();
+        match failure.exit() {
+            Exit::NoRepository => failure.hint(format!(
+                "[repository] path in {place} says where it is: is that right, and its disk mounted? larder init makes \
+                 a new repository"
+            )),
+            Exit::Locked
+                if failure.message() == RepoError::WrongKey.to_string()
+                    && self.config.repository.unlock.is_some()
+                    && !is_typed(given) =>
+            {
+                failure.hint(format!(
+                    "check what [repository] in {place} unlocks it with; with the recovery key: larder recover"
+                ))
+            }
+            _ => failure,
+        }
     }
 
     /// What is to open its repository from now on.
@@ -174,6 +197,11 @@ fn refused(place: &Path, mistakes: &[Mistake]) -> Failure {
     lines.fold(Failure::usage(said), Failure::detail).hint("nothing was run")
 }
 
+/// Whether the command line says what opens the repository.
+fn is_typed(given: &Given) -> bool {
+    given.password_file.is_some() || given.password_command.is_some() || given.key_file.is_some()
+}
+
 /// What opens the repository: what is typed counts more than the configuration, and that more than variables.
 fn credential(
     unlock: Option<&Unlock>,
@@ -181,8 +209,7 @@ fn credential(
     variables: &Variables,
     ask: fn(&Given) -> Result<Credential, Failure>,
 ) -> Result<Credential, Failure> {
-    let typed = given.password_file.is_some() || given.password_command.is_some() || given.key_file.is_some();
-    match unlock.filter(|_| !typed) {
+    match unlock.filter(|_| !is_typed(given)) {
         None => ask(given),
         Some(Unlock::KeyFile(path)) => {
             let given = Given { key_file: Some(path.clone()), password_file: None, password_command: None };

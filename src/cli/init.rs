@@ -116,9 +116,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
             .hint("use a name such as Europe/Vienna, or UTC")
     })?;
     // Both before the password is asked for.
-    if fs::read_dir(&place).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(not_empty(&place));
-    }
+    is_free(&place)?;
     if let Some(file) = &arguments.recovery_file
         && fs::symlink_metadata(file).is_ok()
     {
@@ -176,6 +174,16 @@ fn show(session: &mut Session, answer: &Answer<'_>) -> Result<(), Failure> {
         out.line(format!("  {key}"))?;
     }
     Ok(())
+}
+
+/// Refuses a place at which there is something.
+fn is_free(place: &Path) -> Result<(), Failure> {
+    if fs::metadata(place).is_ok_and(|found| !found.is_dir()) {
+        return Err(Failure::new(Exit::Failed, format!("{} is no folder", place.display()))
+            .hint("a new repository needs a new or an empty folder"));
+    }
+    let empty = fs::read_dir(place).map_or(true, |mut entries| entries.next().is_none());
+    if empty { Ok(()) } else { Err(not_empty(place)) }
 }
 
 fn not_empty(place: &Path) -> Failure {

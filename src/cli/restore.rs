@@ -60,13 +60,13 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 pub struct Destination {
     /// The target; made if it does not exist. With --entry, - is standard output
-    #[arg(long, value_name = "DIR", required_unless_present = "into")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["into", "interactive"])]
     pub to: Option<PathBuf>,
     /// The source in larder.toml whose service gets it back; what it holds now is stored first
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["to", "include", "exclude", "existing", "delete", "verify", "no_owner"])]
     pub into: Option<String>,
     /// With --into: choose the snapshot from a list
-    #[arg(long, requires = "into", conflicts_with = "what")]
+    #[arg(long, conflicts_with = "what")]
     pub interactive: bool,
     /// With --into: do not ask
     #[arg(long, short = 'y', requires = "into")]
@@ -94,7 +94,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         return into::run(session, arguments, source);
     }
     let (Some(what), Some(to)) = (&arguments.what, &arguments.destination.to) else {
-        return Err(Failure::usage("which snapshot, and where to?"));
+        return Err(Failure::usage("--interactive goes with --into alone").hint(
+            "larder restore --into SOURCE --interactive; into a folder: larder restore SNAPSHOT --to DIR, \
+             and larder snapshots lists them",
+        ));
     };
     let begun = session::now();
     let options = options(arguments);

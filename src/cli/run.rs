@@ -112,7 +112,9 @@ fn show(session: &mut Session, report: &Report) -> Result<(), Failure> {
         let name = escaped(source.name.as_bytes());
         session.out.say(format!("{name:width$}  {:<10}  {}", source.status.word(), summary(report, source)))?;
         for warning in &source.warnings {
-            session.out.warning(format!("{name}: {}", escaped(warning.as_bytes())));
+            // What a command said has lines.
+            let lines: Vec<String> = warning.lines().map(|line| escaped(line.as_bytes())).collect();
+            session.out.warning(format!("{name}: {}", lines.join("\n  ")));
         }
         for error in &source.errors {
             session.out.problem(format!("{name}: {error}"));

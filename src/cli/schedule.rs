@@ -183,7 +183,7 @@ fn look_at(session: &mut Session, file: &Path) -> Result<(), Failure> {
 fn failure(error: deploy::Error) -> Failure {
     let hint = match &error {
         deploy::Error::NoSchedule => "add a [schedule] with cron = \"0 2 * * *\" to larder.toml",
-        deploy::Error::Relative { .. } => "write the full path in larder.toml: a service starts in another folder",
+        deploy::Error::Relative { .. } => "write the full path in larder.toml: it is started in another folder",
         deploy::Error::Unwritable(_) => "give it another name, of letters and digits",
     };
     Failure::usage(error.to_string()).hint(hint)

@@ -6,7 +6,7 @@
 use crate::config::{Missed, OnStart};
 use crate::deploy::calendar::crontab;
 use crate::deploy::moments::{Group, groups};
-use crate::deploy::{Error, LOOK_MINUTES, Made, Ready, Setup, text_of, without_variables};
+use crate::deploy::{Error, LOOK_MINUTES, Made, Ready, Setup, places, text_of, without_variables};
 use crate::schedule::Zone;
 
 /// Where programs are found; cron itself knows but two folders.
@@ -15,6 +15,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Makes it. `zone`: whose clock cron goes by; `None` if nobody knows.
 pub fn make(setup: &Setup<'_>, zone: Option<&Zone>, mail_to: Option<&str>) -> Result<Made, Error> {
     let groups = groups(setup.config)?;
+    places::full(setup.config)?;
     let command = command(setup)?;
     let mut lines = vec![
         "# Made by `larder schedule cron`. Make it again when schedules in larder.toml change.".to_owned(),

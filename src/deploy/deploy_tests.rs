@@ -77,6 +77,22 @@ fn made(more: &str, given: Given<'_>, making: impl FnOnce(&Setup<'_>) -> Result<
 }
 
 #[test]
+fn what_starts_elsewhere_needs_full_paths_and_the_key_is_named() {
+    for (more, said) in [
+        ("[status]\ndirectory = \"reports\"\n", "[status] directory is reports, which is no full path"),
+        ("[source.b]\nkind = \"sqlite\"\npath = \"b.db\"\n", "[source.b] path is b.db, which is no full path"),
+    ] {
+        for made in [
+            made(more, Given::default(), |setup| cron::make(setup, None, None)),
+            made(more, Given::default(), |setup| compose::make(setup, "larder")),
+            service(more, Given::default()),
+        ] {
+            assert_eq!(made.unwrap_err().to_string(), said);
+        }
+    }
+}
+
+#[test]
 fn cron_stops_when_the_variables_cannot_be_read() {
     let text =
         made("", Given { variables: Some("/my env"), ..Given::default() }, |setup| cron::make(setup, None, None))

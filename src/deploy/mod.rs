@@ -77,7 +77,7 @@ pub enum Error {
     #[error("{what} is {path}, which is no full path")]
     Relative {
         /// What it is.
-        what: &'static str,
+        what: String,
         /// The path.
         path: PathBuf,
     },

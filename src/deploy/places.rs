@@ -23,6 +23,7 @@ pub struct Places {
 impl Places {
     /// Those of a configuration.
     pub fn of(config: &Config) -> Result<Self, Error> {
+        full(config)?;
         let mut places = Self::default();
         places.writes.push(config.repository.path.clone());
         let metrics = config.status.metrics.as_deref().and_then(Path::parent);
@@ -39,17 +40,7 @@ impl Places {
                 _ => {}
             }
         }
-        for (what, paths) in [
-            ("a folder that larder writes", &places.writes),
-            ("a file that larder.toml names", &places.files),
-            ("the folder of a database", &places.databases),
-            ("a source", &places.reads),
-        ] {
-            if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
-                return Err(Error::Relative { what, path: path.clone() });
-            }
-            paths.iter().try_for_each(|path| text_of(path).map(drop))?;
-        }
+        places.all().try_for_each(|path| text_of(path).map(drop))?;
         for paths in [&mut places.reads, &mut places.databases, &mut places.writes, &mut places.files] {
             paths.sort();
             paths.dedup();
@@ -60,6 +51,26 @@ impl Places {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         self.reads.iter().chain(&self.databases).chain(&self.writes).chain(&self.files)
+    }
+}
+
+/// Refuses what is no full path: whoever starts larder does it in another folder. The other keys take no such paths.
+pub fn full(config: &Config) -> Result<(), Error> {
+    let one = |key: &str, path: Option<&PathBuf>| path.map(|path| (key.to_owned(), path.clone()));
+    let written = [
+        one("[repository] path", Some(&config.repository.path)),
+        one("[status] directory", config.status.directory.as_ref()),
+        one("[status] metrics", config.status.metrics.as_ref()),
+    ];
+    let files = config.needs.files.iter().map(|path| ("a file that larder.toml names".to_owned(), path.clone()));
+    let databases = config.sources.iter().filter(|source| source.enabled).filter_map(|source| match &source.kind {
+        Kind::Sqlite(sqlite) => Some((format!("[source.{}] path", source.name), sqlite.path.clone())),
+        _ => None,
+    });
+    let mut named = written.into_iter().flatten().chain(files).chain(databases);
+    match named.find(|(_, path)| !path.is_absolute()) {
+        Some((what, path)) => Err(Error::Relative { what, path }),
+        None => Ok(()),
     }
 }
 

@@ -93,8 +93,15 @@ impl Duty<'_> {
     }
 
     fn not_done(&self, place: Option<&Path>, error: &io::Error) -> Upkeep {
-        let place = place.map_or_else(String::new, |place| format!("cannot write {}: ", place.display()));
-        let error = format!("due, but not done, because it could not be remembered that it was: {place}{error}");
+        let why = match place.and_then(Path::parent) {
+            // Which of its files it was helps nobody.
+            Some(cache) => {
+                let (cache, kind) = (cache.display(), error.kind());
+                format!("cannot write into the cache folder {cache} ({kind}); --cache or LARDER_CACHE gives another")
+            }
+            None => error.to_string(),
+        };
+        let error = format!("due, but not done, because it could not be remembered that it was: {why}");
         Upkeep { what: self.what, duration_seconds: 0.0, outcome: String::new(), error: Some(error), problems: 0 }
     }
 }

@@ -122,8 +122,38 @@ impl Content for Unmarked {
     }
 
     fn finish(self: Box<Self>, entry: &mut Entry, bytes_read: u64) -> Verdict {
-        self.content.finish(entry, bytes_read)
+        match self.content.finish(entry, bytes_read) {
+            Verdict::Remarked(said) => without_progress(&said).map_or(Verdict::Steady, Verdict::Remarked),
+            verdict => verdict,
+        }
     }
+}
+
+/// What a program said, without what redis-cli always says of its progress; `None` if nothing is left.
+fn without_progress(said: &str) -> Option<String> {
+    let (program, lines) = said.split_once(" said: ").unwrap_or(("redis-cli", said));
+    let left: Vec<&str> = lines.lines().filter(|line| !is_progress(line)).collect();
+    (!left.is_empty()).then(|| format!("{program} said: {}", left.join("\n")))
+}
+
+/// Whether redis-cli says such a line of a dump that comes as it should.
+fn is_progress(line: &str) -> bool {
+    let counted = |line: &str, head: &str, tail: &str| {
+        let number = line.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+        number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let line = line.trim_end();
+    [
+        "",
+        "sending REPLCONF capa eof",
+        "sending REPLCONF rdb-only 1",
+        "SYNC sent to master, writing bytes of bulk transfer until EOF marker to '-'",
+        "Transfer finished with success.",
+        "Transfer finished with success",
+    ]
+    .contains(&line)
+        || counted(line, "SYNC sent to master, writing ", " bytes to '-'")
+        || counted(line, "Transfer finished with success after ", " bytes")
 }
 
 fn is_digit(byte: u8) -> bool {

@@ -50,6 +50,19 @@ fn a_mark_is_taken_away_and_nothing_else() {
 }
 
 #[test]
+fn what_redis_cli_says_of_its_progress_is_no_remark_and_all_else_is() {
+    let marked = "sending REPLCONF capa eof\nsending REPLCONF rdb-only 1\nSYNC sent to master, writing bytes of bulk \
+                  transfer until EOF marker to '-'\nTransfer finished with success after 192 bytes";
+    let counted = "SYNC sent to master, writing 192 bytes to '-'\nTransfer finished with success.";
+    for progress in [marked, counted] {
+        assert_eq!(without_progress(&format!("redis-cli said: {progress}")), None);
+        let more = format!("docker said: AUTH failed: no\n{progress}\nsending REPLCONF capa eof failed");
+        let left = "docker said: AUTH failed: no\nsending REPLCONF capa eof failed";
+        assert_eq!(without_progress(&more).as_deref(), Some(left));
+    }
+}
+
+#[test]
 fn the_password_is_never_among_the_arguments() {
     for container in [None, Some("cache".to_owned())] {
         let place = Place { socket: Some("/run/redis.sock".into()), user: Some("app".into()), ..Place::default() };

@@ -43,10 +43,9 @@ pub fn find(paths: &[PathBuf]) -> Result<(Targets, Vec<Problem>), Error> {
         match locate(path) {
             Ok(location) => found.push(below_root(&location)),
             Err(error) => {
-                let stored = path.as_os_str().as_bytes();
-                let slashes = stored.iter().take_while(|&&byte| byte == b'/').count();
-                // Somebody asked for it by name: its absence is more than a file that went while we looked.
-                problems.push(Problem::unreadable(&stored[slashes..], format!("cannot find: {error}")));
+                // Somebody asked for it by name: its absence is more than a file that went while we looked. So it is
+                // called what they call it: it has no path in the listing.
+                problems.push(Problem::unreadable(path.as_os_str().as_bytes(), format!("cannot find: {error}")));
                 first.get_or_insert((path, error));
             }
         }

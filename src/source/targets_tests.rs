@@ -48,7 +48,8 @@ fn of_several_paths_those_that_are_missing_are_problems_and_all_missing_is_an_er
     let (targets, problems) = find(&[path.join("real"), path.join("none")]).unwrap();
     let stored = path.join("real").as_os_str().as_bytes()[1..].to_vec();
     assert_eq!(targets.layout, Layout::Several(vec![stored]));
-    assert_eq!(problems.len(), 1);
+    let paths: Vec<&[u8]> = problems.iter().map(|problem| &problem.path[..]).collect();
+    assert_eq!(paths, [path.join("none").as_os_str().as_bytes()]);
     assert!(matches!(find(&[path.join("none"), path.join("nil")]), Err(Error::Start { .. })));
     assert!(matches!(find(&[path.join("none")]), Err(Error::Start { .. })));
     assert!(matches!(find(&[]), Err(Error::Start { .. })));

@@ -21,11 +21,12 @@ use crate::id::SeriesId;
 use crate::ops::retention::{DRILL, TIERS, Taken, is_good};
 use crate::repo::Repository;
 use crate::repo::state::{Fate, Snapshot, State};
-use crate::run::due;
+use crate::run::World;
+use crate::run::agenda::{self, Job, Lasts, What};
+use crate::run::due::{self, Clock};
 use crate::run::memory::{Memory, Turn};
 use crate::run::report::{Status, coarsest};
 use crate::run::status::objective::{Facts, Objective, judge};
-use crate::run::{World, is_due};
 
 pub use files::write;
 
@@ -149,8 +150,9 @@ pub struct RepositoryStanding {
 pub fn stand(repo: &Repository, config: &Config, sources: &[&Source], memory: &Memory, world: &World<'_>) -> Standing {
     let (now, state) = ((world.now)(), repo.state());
     let at = |seconds: Option<i64>| seconds.map(|seconds| Time { seconds, nanos: 0 });
+    let agenda = Agenda::of(config, repo, world);
     let sources: Vec<SourceStanding> =
-        sources.iter().map(|source| stand_of(repo, &state, source, memory, world, now)).collect();
+        sources.iter().map(|source| stand_of(repo, &state, source, &agenda, memory, world)).collect();
     Standing {
         timestamp: now,
         host: world.host.clone(),
@@ -161,6 +163,33 @@ pub fn stand(repo: &Repository, config: &Config, sources: &[&Source], memory: &M
         last_check: at(memory.checked),
         last_check_problems: memory.problems,
         last_prune: at(memory.pruned),
+    }
+}
+
+/// What is due when, as runs and `larder next` have it.
+struct Agenda<'a> {
+    jobs: Vec<Job<'a>>,
+    lasts: Lasts,
+    clock: Clock<'a>,
+}
+
+impl<'a> Agenda<'a> {
+    fn of(config: &'a Config, repo: &Repository, world: &'a World<'_>) -> Self {
+        let (jobs, clock) = (agenda::jobs(config), Clock::of(world));
+        let lasts = agenda::lasts(&jobs, repo, &clock, world);
+        Self { jobs, lasts, clock }
+    }
+
+    /// Whether a source is due, and the first moment from now on at which it will be.
+    fn of_source(&self, name: &str) -> (bool, Option<Time>) {
+        let Some(job) = self.jobs.iter().find(|job| matches!(&job.what, What::Source(source) if source == name)) else {
+            return (false, None);
+        };
+        let now = self.clock.now.timestamp();
+        let coming = agenda::coming(job, self.lasts.get(&job.what).copied(), &self.clock, 2);
+        let next = coming.iter().find(|moment| **moment > now);
+        let time = next.map(|next| Time { seconds: next.as_second(), nanos: 0 });
+        (coming.first().is_some_and(|first| *first <= now), time)
     }
 }
 
@@ -175,10 +204,12 @@ fn stand_of(
     repo: &Repository,
     state: &State,
     source: &Source,
+    agenda: &Agenda<'_>,
     memory: &Memory,
     world: &World<'_>,
-    now: Time,
 ) -> SourceStanding {
+    let now = agenda.clock.now;
+    let (due, next_run) = agenda.of_source(&source.name);
     let series = repo.keys().series_id(&source.name, &world.host);
     let live: Vec<&Snapshot> = state.live().filter(|snapshot| snapshot.series == series).collect();
     let newest = live.iter().rfind(|snapshot| is_good(snapshot));
@@ -205,8 +236,8 @@ fn stand_of(
         content,
         snapshots: live.len() as u64,
         snapshots_by_tier: TIERS.into_iter().map(|tier| (tier.name(), holding(tier.name()))).collect(),
-        next_run: moment(now),
-        due: source.enabled && is_due(repo, source, world),
+        next_run,
+        due,
         max_age_seconds: source.max_age,
         objective,
         reason,

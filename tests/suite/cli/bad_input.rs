@@ -33,6 +33,8 @@ fn a_folder_that_holds_something_is_not_made_a_repository() {
     let not_empty = "error: repository is not empty\n  hint: a new repository needs a new or an empty folder";
     shell.types("init").sees(1, "", not_empty);
     assert_eq!(shell.read("repository/mine"), "mine");
+    let no_folder = "error: repository/mine is no folder\n  hint: a new repository needs a new or an empty folder";
+    shell.types("init --repo repository/mine").sees(1, "", no_folder);
     let shell = Shell::new();
     let before = shell.objects();
     shell.types("init").sees(1, "", "error: there is a repository already: repository\n  hint: use it as it is; *");

@@ -259,6 +259,19 @@ fn a_snapshot_is_chosen_from_a_list_and_agreed_to() {
 }
 
 #[test]
+fn a_list_to_choose_from_is_for_a_service_and_says_so() {
+    let shell = configured();
+    for line in ["restore --interactive", "restore --interactive --to back"] {
+        shell.types(line).sees(
+            2,
+            "",
+            "error: --interactive goes with --into alone
+               hint: larder restore --into SOURCE --interactive; into a folder: larder restore SNAPSHOT --to DIR, *",
+        );
+    }
+}
+
+#[test]
 fn only_a_whole_snapshot_goes_back_and_only_into_a_known_source() {
     let shell = configured();
     let seen = shell.types("restore settings@latest:app.db --into settings --yes");

@@ -210,6 +210,24 @@ fn commands_take_the_repository_from_the_configuration_when_nothing_else_says_wh
 }
 
 #[test]
+fn who_is_to_look_at_the_configuration_is_told_so() {
+    let shell = configured();
+    let wrong = "error: wrong password or key\n  hint: check";
+    shell.write("wrong", &"ab".repeat(32));
+    let typed = shell.types("status --key-file wrong");
+    assert!(typed.code == 12 && typed.stderr.starts_with(&format!("{wrong} LARDER_PASSWORD,")), "{}", typed.stderr);
+    change(&shell, "/key\"", "/wrong\"");
+    shell.types("status").sees(12, "", &format!("{wrong} what [repository] in larder.toml unlocks it with; with *"));
+    change(&shell, "/repository\"", "/gone\"");
+    shell.types("status").sees(
+        10,
+        "",
+        "error: no repository at *gone
+           hint: [repository] path in larder.toml says where it is: is that right, and its disk mounted? larder init *",
+    );
+}
+
+#[test]
 fn a_repository_is_made_as_the_configuration_says() {
     let mut shell = Shell::bare();
     shell.unset("LARDER_REPO");

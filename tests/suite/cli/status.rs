@@ -370,3 +370,21 @@ fn levels_that_are_none_are_refused() {
         assert!(seen.stderr.contains("1 (fast) to 19 (small)"), "{}", seen.stderr);
     }
 }
+
+#[test]
+fn status_next_and_runs_agree_on_what_is_due() {
+    let shell = configured("[schedule]\ncron = \"0 0 1 1 *\"\ntimezone = \"UTC\"\n");
+    let looks = |due: bool| {
+        let (status, next) = (shell.types("status --json").json(), shell.types("next --json").json());
+        let standing = status["sources"].as_array().unwrap().iter().find(|source| source["name"] == "files").unwrap();
+        let coming = next.as_array().unwrap().iter().find(|coming| coming["name"] == "files").unwrap();
+        assert_eq!((&standing["due"], &coming["due"]), (&due.into(), &due.into()), "{status}\n{next}");
+        assert!(due || standing["next_run"] == coming["when"], "{status}\n{next}");
+    };
+    looks(true);
+    fs::rename(shell.path("data"), shell.path("away")).unwrap();
+    assert_eq!(shell.types("run --quiet").code, 1);
+    // It has failed and has no snapshot: it waits for its next moment.
+    looks(false);
+    shell.types("run --due --quiet").sees(0, "", "");
+}

@@ -185,10 +185,10 @@ fn what_cannot_be_started_is_a_mistake_with_a_hint() {
     let text = fs::read_to_string(&config).unwrap() + "[schedule]\ncron = \"@daily\"\n";
     let relative = text.replace(larder.path("repository").to_str().unwrap(), "backups");
     fs::write(&config, relative).unwrap();
-    for kind in ["systemd", "compose"] {
+    for kind in ["systemd", "cron", "compose"] {
         let refused = larder.run(&["schedule", kind, "--config", &config]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.err.contains("backups, which is no full path"), "{refused:?}");
+        assert!(refused.err.contains("[repository] path is backups, which is no full path"), "{refused:?}");
     }
     fs::write(&config, &text).unwrap();
     let refused = larder.run(&["schedule", "systemd", "--config", &config, "--program", "/opt/\"larder\""]);

@@ -154,6 +154,11 @@ fn fails(larder: &Larder) -> String {
     error
 }
 
+/// What redis-cli says of its progress is no warning.
+fn warns_of_nothing(ended: &Done) {
+    assert_eq!(ended.json()["sources"][0]["warnings"], serde_json::json!([]), "{ended:?}");
+}
+
 /// Backs up under load, changes everything, and puts it back.
 fn there_and_back(server: &Server, place: &str) {
     let larder = Larder::new();
@@ -172,6 +177,7 @@ fn there_and_back(server: &Server, place: &str) {
     writing.wait().unwrap();
     assert_eq!((ended.code, ended.json()["sources"][0]["verified"].as_bool()), (Some(0), Some(true)), "{ended:?}");
     assert!(wrote.is_none(), "{wrote:?}");
+    warns_of_nothing(&ended);
     // As long as the server's own would be, without the mark that redis-cli writes along.
     let dump = server.path("got.rdb");
     fs::write(&dump, larder.command(&["cat", "cache@latest:dump.rdb"]).output().unwrap().stdout).unwrap();
@@ -215,6 +221,7 @@ fn a_dump_from_the_disk_of_the_server_needs_few_rights() {
     configure(&larder, &format!("{}\nuser = \"keeper\"", socket(&server)), "");
     let ended = run(&larder);
     assert_eq!((ended.code, ended.json()["sources"][0]["verified"].as_bool()), (Some(0), Some(true)), "{ended:?}");
+    warns_of_nothing(&ended);
 }
 
 #[test]
