@@ -153,7 +153,7 @@ fn read_check(section: Section<'_, '_>) -> Option<Vec<Check>> {
 
 fn read_sql(section: &Section<'_, '_>) -> Option<Check> {
     let (sql, database, expect) = (section.text("sql"), section.text("database"), section.text("expect"));
-    let (min, max) = (section.number("min", 0), section.number("max", 0));
+    let (min, max) = bounds(section, ["min", "max"]);
     let wanted = match expect {
         Some(_) if min.is_some() || max.is_some() => {
             section.mistake("expect", "is one too many: give `expect`, or `min` and `max`");
@@ -169,9 +169,18 @@ fn read_sql(section: &Section<'_, '_>) -> Option<Check> {
     Some(Check::Sql { sql: sql?, database, wanted })
 }
 
+/// The least and the most, if both can be.
+fn bounds(section: &Section<'_, '_>, [least, most]: [&'static str; 2]) -> (Option<u64>, Option<u64>) {
+    let (min, max) = (section.number(least, 0), section.number(most, 0));
+    if min.is_some() && max.is_some() && min > max {
+        section.mistake(least, format!("is more than `{most}`: nothing can be both"));
+    }
+    (min, max)
+}
+
 fn read_file(section: &Section<'_, '_>) -> Vec<Check> {
     let (file, schema) = (section.text("file"), SchemaFrom::read(section));
-    let (min, max) = (section.number("min_bytes", 0), section.number("max_bytes", 0));
+    let (min, max) = bounds(section, ["min_bytes", "max_bytes"]);
     let mut checks = Vec::new();
     match (&file, schema) {
         (Some(file), Some(schema)) => checks.push(Check::Json { file: file.clone(), schema }),

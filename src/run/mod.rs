@@ -34,6 +34,7 @@ use crate::id::SnapshotId;
 use crate::ops::backup::{self, Mode, Options};
 use crate::ops::forget::{self, What};
 use crate::ops::note;
+use crate::ops::retention::in_order;
 use crate::ops::verify::verify;
 use crate::progress::{Event, Observer};
 use crate::repo::Repository;
@@ -100,14 +101,6 @@ pub fn chosen<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Source
     }
     let wanted = |source: &&Source| if names.is_empty() { source.enabled } else { names.contains(&source.name) };
     Ok(config.sources.iter().filter(wanted).collect())
-}
-
-/// Whether a source's timetable says that it should have been run since its last snapshot.
-pub fn is_due(repo: &Repository, source: &Source, world: &World<'_>) -> bool {
-    let Some(timetable) = &source.timetable else { return false };
-    let state = repo.state();
-    let last = state.newest_of(repo.keys().series_id(&source.name, &world.host)).map(|snapshot| snapshot.started);
-    due::is_due(timetable, last, &source.name, world)
 }
 
 /// Runs the sources, one after the other.
@@ -289,6 +282,7 @@ fn snapshot(
     if let Err(error) = release(&mut held) {
         report.fail(error);
     }
+    let stored = done.as_ref().ok().and_then(|stored| stored.snapshot);
     match done {
         Ok(stored) => {
             report.stored(&stored);
@@ -313,6 +307,10 @@ fn snapshot(
     // What failed must not push what is good out of its place.
     if report.status != Status::Failed && !request.dry_run {
         forget_older(repo, source, world, report);
+    }
+    let state = repo.state();
+    if let Some(snapshot) = stored.and_then(|id| state.snapshot(&id)) {
+        report.has_tags(in_order(&snapshot.tags).map(str::to_owned).collect());
     }
 }
 

@@ -192,12 +192,17 @@ impl SourceReport {
         self.errors.push(message.into());
     }
 
+    /// Notes the tags that the snapshot has now.
+    pub fn has_tags(&mut self, tags: Vec<String>) {
+        self.tier = coarsest(tags.iter().map(String::as_str));
+        self.tags = tags;
+    }
+
     /// Notes what was stored.
     pub fn stored(&mut self, report: &backup::Report) {
         let counts = &report.counts;
         self.snapshot = report.snapshot.map(|id| id.to_string());
-        self.tags.clone_from(&report.tags);
-        self.tier = coarsest(report.tags.iter().map(String::as_str));
+        self.has_tags(report.tags.clone());
         self.files = counts.files;
         self.bytes = counts.bytes;
         self.new_bytes = counts.new_raw_bytes;

@@ -302,7 +302,7 @@ fn newest_complete(taken: &[Taken]) -> Option<usize> {
 }
 
 /// The tags of a snapshot: tiers from fine to coarse, then those that people named.
-fn in_order(tags: &BTreeSet<String>) -> impl Iterator<Item = &str> {
+pub fn in_order(tags: &BTreeSet<String>) -> impl Iterator<Item = &str> {
     let tiers = TIERS.into_iter().filter_map(|tier| tags.get(tier.name()));
     tiers.map(String::as_str).chain(tags.iter().map(String::as_str).filter(|tag| Tier::of_tag(tag).is_none()))
 }

@@ -458,6 +458,7 @@ fn mistakes_in_what_must_hold_are_named() {
         ("[source.settings.drill]\nchecks = [{ sql = \"select 1\", expect = \"1\", min = 1 }]", "one too many"),
         ("[source.settings.drill]\nchecks = [{ sql = \"select 1\", expct = \"1\", min = 1 }]", "did you mean"),
         ("[source.settings.drill]\nchecks = [{ command = \"true\", sql = \"x\" }]", "is one too many beside"),
+        ("[source.settings.drill]\nchecks = [{ sql = \"select 1\", min = 2, max = 1 }]", "is more than `max`"),
         ("[source.files.drill]\nchecks = [{ schema = {} }]", "file: is missing"),
         ("[source.files.drill]\nchecks = [{ file = \"one\", schema = true }]", "must be a table"),
         (

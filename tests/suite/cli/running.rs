@@ -321,8 +321,13 @@ fn a_snapshot_that_fails_its_verification_takes_no_place_from_a_good_one() {
     assert!(of_early["last_success"].is_null(), "{of_early}");
     // The next one is good, and has the day.
     shell.write("early", "[1, 2]");
-    shell.types("run early --quiet").sees(0, "", "");
+    let report = shell.types("run early --json").json();
     assert_eq!(tags("early"), [good]);
+    let said = &report["sources"][0];
+    assert_eq!(
+        (said["tags"].to_string().as_str(), &said["type"]),
+        (r#"["last","daily","monthly"]"#, &"monthly".into())
+    );
     // Bad ones after it push it out of nothing, and the next good one counts as such.
     shell.write("early", "[1, ");
     shell.types("run early --quiet").sees(1, "", "*");
