@@ -1,6 +1,6 @@
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -129,7 +129,7 @@ fn who_ends_when_asked_is_not_hurried_and_not_waited_for() {
         command.args(["-c", script]).arg(&written).process_group(group).spawn().unwrap()
     };
     let ended = |leash: Guard, child: &mut Child| {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         pids(&written, 1);
         drop(leash);
         assert!(begun.elapsed() < LONG);
