@@ -186,7 +186,7 @@ fn two_writers_and_a_prune_get_along() {
 
 #[test]
 fn a_full_disk_refuses_the_backup_and_prune_makes_room() {
-    let Some(disk) = Disk::new(6 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
+    let disk = Disk::new(6 << 20);
     let larder = Larder::at(scratch(), disk.path().join("repository"));
     let (first, second) = (larder.path("first"), larder.path("second"));
     write_day(&first, 1, FILES, BYTES);

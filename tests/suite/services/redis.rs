@@ -310,7 +310,7 @@ fn a_restore_that_is_killed_can_be_done_again() {
     server.ask(&["FLUSHALL"]);
     server.ask(&["SET", "new", "one"]);
     let (changed, before) = (server.content(), server.process());
-    let Some(hold) = Hold::new(&[dump]) else { return eprintln!("nobody may hold files here: not tested") };
+    let hold = Hold::new(&[dump]);
     let safety = larder.puts_back_and_is_killed("cache", || hold.is_met());
     drop(hold);
     while server.ask(&["PING"]) != "PONG" {
@@ -327,7 +327,7 @@ fn a_restore_that_is_killed_can_be_done_again() {
 
 #[test]
 fn a_disk_without_room_leaves_the_server_what_it_had() {
-    let Some(disk) = Disk::new(1 << 20) else { return eprintln!("nobody may mount a disk here: not tested") };
+    let disk = Disk::new(1 << 20);
     let place = disk.path().display().to_string();
     let (server, larder) = (Server::start(&format!("dir {place}\nrdbcompression no")), Larder::new());
     server.fill();
