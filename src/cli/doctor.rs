@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use larder::run::doctor::{self, Finding, Listener, Said};
@@ -38,7 +40,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let found = arguments.which.read()?;
     let sources = found.chosen(&arguments.sources)?;
     let repository = match found.open(session) {
-        Ok(_) => Vec::new(),
+        Ok(_) => unwritable(&found.config.repository.path).into_iter().collect(),
         Err(failure) => vec![said(&failure)],
     };
     let observer = session.observer();
@@ -55,6 +57,17 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let wrong = rows.iter().map(|(_, troubles)| troubles.len()).sum();
     show(session, &answer, &rows, wrong)?;
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// Whether nothing could be stored there, by this user.
+fn unwritable(repository: &Path) -> Option<Said> {
+    let refused = ["", "packs", "log"].into_iter().find_map(|folder| {
+        let place = repository.join(folder);
+        let error = access(&place, Access::WRITE_OK).err().filter(|error| *error != Errno::NOENT)?;
+        Some(format!("cannot write into {}: {error}", place.display()))
+    })?;
+    let hint = "make it writable for whoever runs larder; read-only mounts: mount -o remount,rw".to_owned();
+    Some(Said { what: refused, hint })
 }
 
 fn said(failure: &Failure) -> Said {

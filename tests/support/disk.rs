@@ -21,9 +21,13 @@ impl Disk {
 
     /// From now on so many bytes.
     pub fn resize(&self, bytes: u64) {
-        let size = format!("remount,size={bytes}");
-        let resized = Command::new("mount").args(["-o", &size]).arg(self.path()).status().unwrap();
-        assert!(resized.success());
+        self.remount(&format!("size={bytes}"));
+    }
+
+    /// From now on it is mounted like this: `ro`, `rw`.
+    pub fn remount(&self, option: &str) {
+        let option = format!("remount,{option}");
+        assert!(Command::new("mount").args(["-o", &option]).arg(self.path()).status().unwrap().success());
     }
 
     /// Where it is.

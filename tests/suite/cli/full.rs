@@ -137,6 +137,13 @@ fn a_repository_that_fills_in_the_middle_of_a_run_keeps_what_fits_and_needs_noth
     assert!(refused.code == 11 && refused.stderr.contains("No space left on device"), "{}", refused.stderr);
     shell.types("check --read-data --quiet").sees(0, "", "");
     comes_back(&shell, "then", 3, 200_000);
+    // Nor can anything be stored where nothing may be written: that is seen before.
+    disk.remount("ro");
+    let seen = shell.types("doctor");
+    let told = "[repository]  cannot write into ";
+    assert!(seen.code == 1 && seen.stdout.contains(told) && seen.stdout.contains("Read-only"), "{}", seen.stdout);
+    disk.remount("rw");
+    shell.types("doctor --quiet").sees(0, "*well\n*well\n*well\n*well\n*well\n*well", "");
     // With room, all is as if nothing had happened.
     fs::remove_file(disk.path().join("junk")).unwrap();
     disk.resize(40 << 20);
