@@ -58,6 +58,8 @@ impl Engine {
 
     /// Starts it again, with what it had.
     pub fn comes_back(&mut self) {
+        // What it had started ends with it, but may not be collected yet, and a new one would take it for alive.
+        let _was_not_there = fs::remove_file(self.path("exec/containerd/containerd.pid"));
         self.daemon = begun(&self.folder);
         self.is_up();
     }
