@@ -140,10 +140,7 @@ fn show(session: &mut Session, report: &Report, depth: Depth, seconds: f64) -> R
         0 => out.say("no problems found"),
         total => out.line(format!("{} found", plural(total, "problem"))),
     }?;
-    match report.is_healed_by_backups() {
-        true => out.say("the next backup from this machine stores again what its source still has of it"),
-        false => Ok(()),
-    }
+    report.outlook().map_or(Ok(()), |outlook| out.say(outlook))
 }
 
 /// What is wrong, without the name of the object before it.

@@ -1,7 +1,7 @@
 //! `larder doctor`
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rustix::fs::{Access, access};
@@ -40,7 +40,12 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let found = arguments.which.read()?;
     let sources = found.chosen(&arguments.sources)?;
     let repository = match found.open(session) {
-        Ok(_) => unwritable(&found.config.repository.path).into_iter().collect(),
+        Ok(repo) => {
+            let place = &found.config.repository.path;
+            let places = ["", "packs", "log"].map(|folder| place.join(folder));
+            let hint = "make it writable for whoever runs larder; read-only mounts: mount -o remount,rw";
+            unwritable(&places, hint).into_iter().chain(forgetful(session.cache_of(&repo))).collect()
+        }
         Err(failure) => vec![said(&failure)],
     };
     let observer = session.observer();
@@ -59,15 +64,26 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
-/// Whether nothing could be stored there, by this user.
-fn unwritable(repository: &Path) -> Option<Said> {
-    let refused = ["", "packs", "log"].into_iter().find_map(|folder| {
-        let place = repository.join(folder);
-        let error = access(&place, Access::WRITE_OK).err().filter(|error| *error != Errno::NOENT)?;
-        Some(format!("cannot write into {}: {error}", place.display()))
-    })?;
-    let hint = "make it writable for whoever runs larder; read-only mounts: mount -o remount,rw".to_owned();
-    Some(Said { what: refused, hint })
+/// The first place that this user cannot write to; what is not there is not looked at.
+fn unwritable(places: &[PathBuf], hint: &str) -> Option<Said> {
+    places.iter().find_map(|place| {
+        let error = access(place, Access::WRITE_OK).err().filter(|error| *error != Errno::NOENT)?;
+        let what = format!("cannot write into {}: {error}", place.display());
+        Some(Said { what, hint: hint.to_owned() })
+    })
+}
+
+/// Whether nothing could be kept between runs: the index, and when prune, check and drills ran.
+fn forgetful(cache: Option<PathBuf>) -> Option<Said> {
+    const HINT: &str = "without a cache every run makes the index anew, and prunes, checks and drills: let whoever runs larder \
+                        write there, or give another folder (--cache, LARDER_CACHE)";
+    match cache {
+        None => Some(Said { what: "there is no folder for a cache".to_owned(), hint: HINT.to_owned() }),
+        Some(folder) if folder.is_dir() => unwritable(&[folder], HINT),
+        Some(folder) => {
+            Some(Said { what: format!("cannot make the folder {}", folder.display()), hint: HINT.to_owned() })
+        }
+    }
 }
 
 fn said(failure: &Failure) -> Said {

@@ -8,6 +8,7 @@ pub mod check;
 pub mod diff;
 pub mod entries;
 pub mod forget;
+pub mod json;
 pub mod note;
 pub mod prune;
 mod rdb;

@@ -4,8 +4,7 @@
 //! Left out on purpose: whether a service would take it. That only a restore can tell.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
-use std::thread;
+use std::io::{self, Write};
 
 use serde::de::IgnoredAny;
 use tempfile::TempDir;
@@ -14,6 +13,7 @@ use crate::format::record::ListingRoot;
 use crate::ops::cat::stored::Stored;
 use crate::ops::cat::{self, cat};
 use crate::ops::entries::{self, archive};
+use crate::ops::json::Passing;
 use crate::ops::rdb::Rdb;
 use crate::repo::Repository;
 use crate::sqlite::online;
@@ -70,7 +70,11 @@ pub fn verify(repo: &Repository, root: &ListingRoot, path: &[u8], form: Form, th
             cat(repo, root, path, &mut tail, threads)?;
             tail.ends_a_dump()
         }
-        Form::Json => json(|out| cat(repo, root, path, out, threads).map(drop)),
+        Form::Json => {
+            let mut json = Passing::<IgnoredAny>::new().map_err(io::Error::other)?;
+            cat(repo, root, path, &mut json, threads)?;
+            json.seen().map(drop).map_err(|error| Flaw::Form(format!("is no JSON: {error}")))
+        }
         Form::Sqlite => {
             let folder = TempDir::new()?;
             let place = folder.path().join("copy.db");
@@ -100,22 +104,6 @@ fn lists(stored: &Stored<'_>) -> Result<(), Flaw> {
             Err(Flaw::Form(format!("does not list: {error}{why}")))
         }
     }
-}
-
-/// Reads what is written as one JSON document, as it comes.
-fn json(write: impl FnOnce(&mut dyn Write) -> Result<(), cat::Error>) -> Result<(), Flaw> {
-    let (reader, mut writer) = io::pipe()?;
-    thread::scope(|scope| {
-        let parsed = scope.spawn(move || serde_json::from_reader::<_, IgnoredAny>(BufReader::new(reader)));
-        let written = write(&mut writer);
-        drop(writer);
-        let parsed = parsed.join().map_err(|_| Flaw::Form("cannot be looked through".to_owned()))?;
-        match (parsed, written) {
-            // The document ended early, and nobody read on.
-            (Err(error), Ok(()) | Err(cat::Error::Write(_))) => Err(Flaw::Form(format!("is no JSON: {error}"))),
-            (_, written) => Ok(written?),
-        }
-    })
 }
 
 /// The end of what was written.

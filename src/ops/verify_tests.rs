@@ -10,10 +10,6 @@ fn sql(text: &str) -> Result<(), Flaw> {
     tail.ends_a_dump()
 }
 
-fn json_of(text: &str) -> Result<(), Flaw> {
-    json(|out| out.write_all(text.as_bytes()).map_err(cat::Error::Write))
-}
-
 #[test]
 fn a_dump_has_to_have_its_last_line_at_its_end() {
     let body = "INSERT INTO t VALUES (1);\n".repeat(10_000);
@@ -23,14 +19,4 @@ fn a_dump_has_to_have_its_last_line_at_its_end() {
     sql(&body).unwrap_err();
     // One that begins with another.
     sql(&format!("-- PostgreSQL database dump complete\n{body}")).unwrap_err();
-}
-
-#[test]
-fn json_is_one_document() {
-    json_of("[{\"a\": 1.5e3, \"b\": null}]\n").unwrap();
-    let long = format!("[{}1]", "\"text\",".repeat(200_000));
-    json_of(&long).unwrap();
-    for text in ["", "[1, 2", "{} {}", &format!("}}{long}"), &long[..long.len() - 1]] {
-        assert!(matches!(json_of(text), Err(Flaw::Form(_))), "{}", &text[..text.len().min(20)]);
-    }
 }

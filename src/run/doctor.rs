@@ -9,7 +9,7 @@ use crate::config::secret::SecretFrom;
 use crate::config::sources::Source;
 use crate::run::World;
 use crate::run::drill::checks::hindrance;
-use crate::run::services::service;
+use crate::run::services::{Trouble, service};
 
 /// What was found about a source.
 #[derive(Debug, Serialize)]
@@ -32,11 +32,15 @@ pub struct Said {
 /// Looks at sources, which changes nothing.
 pub fn look(sources: &[&Source], world: &World<'_>) -> Vec<Finding> {
     let said = |source: &Source| {
-        let troubles = service(&source.kind).troubles(world);
+        let service = service(&source.kind);
+        let troubles = service.troubles(world);
+        let empty = service.emptiness().filter(|_| source.min_bytes > 0 && troubles.is_empty());
+        let hint = "mount or fill what belongs there; if it may be empty: min_bytes = 0";
+        let troubles = troubles.into_iter().chain(empty.map(|what| Trouble::new(what, hint)));
         let hindrances = source.drill.checks.iter().filter_map(hindrance);
         let hint = format!("see `schema_file` in the checks of [source.{}.drill]", source.name);
         let hindrances = hindrances.map(|what| Said { what: format!("no drill: {what}"), hint: hint.clone() });
-        troubles.into_iter().map(|trouble| Said { what: trouble.what, hint: trouble.hint }).chain(hindrances).collect()
+        troubles.map(|trouble| Said { what: trouble.what, hint: trouble.hint }).chain(hindrances).collect()
     };
     sources.iter().map(|source| Finding { source: source.name.clone(), troubles: said(source) }).collect()
 }

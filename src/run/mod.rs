@@ -37,7 +37,7 @@ use crate::ops::note;
 use crate::ops::retention::in_order;
 use crate::ops::verify::verify;
 use crate::progress::{Event, Observer};
-use crate::repo::Repository;
+use crate::repo::{self, Repository};
 use crate::run::alone::Alone;
 use crate::run::hooks::{Around, Facts, Stopped};
 use crate::run::memory::Memory;
@@ -325,13 +325,22 @@ fn store(
 ) -> Stopped<backup::Report> {
     let read = || {
         backup::run(repo, prepared.source.as_ref(), options, world.now, world.observer)
-            .map_err(|error| with_causes(&error))
+            .map_err(|error| with_advice(&error))
     };
     if options.mode == Mode::Store && service(&source.kind).reads_stopped() {
         hooks::while_stopped(&source.hooks, facts, read)
     } else {
         Stopped { done: read(), started: Ok(()) }
     }
+}
+
+/// Why there is no snapshot, and what to do when it is the repository that refuses.
+fn with_advice(error: &backup::Error) -> String {
+    let advice = match error {
+        backup::Error::Repo(repo::error::Error::Storage(error)) => error.advice(),
+        _ => None,
+    };
+    advice.map_or_else(|| with_causes(error), |advice| format!("{} ({advice})", with_causes(error)))
 }
 
 /// Reads back what has a form.

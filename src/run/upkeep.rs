@@ -140,11 +140,8 @@ fn prove(repo: &Repository, check: &Check, part: u64, world: &World<'_>, upkeep:
                     1 => String::new(),
                     total => format!(", and {} more; see larder check --read-data", total - 1),
                 };
-                let healed = match report.is_healed_by_backups() {
-                    true => "; the next backup stores again what its source still has of damaged packs",
-                    false => "",
-                };
-                format!("damaged: {}: {}{more}{healed}", first.object, first.what)
+                let outlook = report.outlook().map_or(String::new(), |outlook| format!("; {outlook}"));
+                format!("damaged: {}: {}{more}{outlook}", first.object, first.what)
             });
         }
         Err(error) => upkeep.error = Some(with_causes(&error)),

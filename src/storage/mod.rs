@@ -91,6 +91,21 @@ pub struct Error {
 }
 
 impl Error {
+    /// What to do about it, if it is the repository's place that refuses.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self.kind {
+            ErrorKind::NoSpace => Some(
+                "free some space (larder prune may; what a failed run has left it frees after a day), then run it again; \
+                 nothing stored is lost",
+            ),
+            ErrorKind::Denied => Some(
+                "the repository must be readable, and for this writable, by this user; what another user has put there \
+                 (root, by sudo) chown -R gives over",
+            ),
+            _ => None,
+        }
+    }
+
     /// An object ends before the range asked for does.
     fn too_short(name: &ObjectName, range: &Range<u64>, there: u64) -> Self {
         let reason = format!("bytes {}..{} were asked for and there are {there}", range.start, range.end);

@@ -77,21 +77,19 @@ fn no_repository(message: String) -> Failure {
 impl From<storage::Error> for Failure {
     fn from(error: storage::Error) -> Self {
         let message = error.to_string();
+        if let Some(advice) = error.advice() {
+            return Self::new(Exit::Refused, message).hint(advice);
+        }
         match error.kind {
             ErrorKind::NotFound if error.call == "open" => no_repository(format!("no repository at {}", error.object)),
             ErrorKind::NotFound | ErrorKind::TooShort | ErrorKind::TooLong => {
                 Self::new(Exit::Damage, message).hint(DAMAGED)
             }
-            ErrorKind::NoSpace => Self::new(Exit::Refused, message)
-                .hint("free some space (larder prune may; what a failed run has left it frees after a day), then run it again; \
-                       nothing stored is lost"),
-            ErrorKind::Denied => Self::new(Exit::Refused, message)
-                .hint("the repository must be readable, and for this writable, by this user"),
             ErrorKind::AlreadyExists if error.call == "create" => {
                 Self::new(Exit::Failed, format!("{} is not empty", error.object))
                     .hint("a new repository needs a new or an empty folder")
             }
-            ErrorKind::AlreadyExists | ErrorKind::Other => Self::new(Exit::Failed, message),
+            _ => Self::new(Exit::Failed, message),
         }
     }
 }

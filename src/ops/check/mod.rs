@@ -87,10 +87,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the next backup that knows of this check stores again what is damaged, as far as its source still has it:
-    /// so it is with what lies in packs.
-    pub fn is_healed_by_backups(&self) -> bool {
-        self.problems.iter().any(|problem| problem.object.contains(objects::PACKS))
+    /// What becomes of damaged packs, in words for people; `None` if none is damaged.
+    ///
+    /// The next backup that knows of this check stores again what its source still has. What no snapshot needs, as after
+    /// such a backup, is damaged until it is collected.
+    pub fn outlook(&self) -> Option<&'static str> {
+        let mut packs = self.problems.iter().filter(|problem| problem.object.contains(objects::PACKS)).peekable();
+        packs.peek()?;
+        Some(match packs.any(|problem| problem.snapshots_total > 0) {
+            true => "the next backup from this machine stores again what its source still has of it",
+            false => "no snapshot needs what is damaged of packs; larder prune lets it go, with its pack",
+        })
     }
 }
 

@@ -34,6 +34,15 @@ impl Service for Directory {
         self.paths.iter().filter_map(|path| trouble(path)).collect()
     }
 
+    fn emptiness(&self) -> Option<String> {
+        let is_empty = |path: &Path| path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+        let all = self.paths.iter().all(|path| is_empty(path));
+        all.then(|| match self.paths.as_slice() {
+            [path] => format!("{} is empty", path.display()),
+            _ => "all of its folders are empty".to_owned(),
+        })
+    }
+
     fn plan(&self, record: &Record) -> Result<Vec<String>, String> {
         let extra = match self.extra() {
             _ if !record.complete => "what is not in the snapshot stays, for it is incomplete",

@@ -8,7 +8,6 @@ mod directory;
 mod docker_volume;
 #[cfg(feature = "services")]
 mod http;
-mod json;
 mod mariadb;
 mod n8n;
 mod postgres;
@@ -100,6 +99,11 @@ pub trait Service {
 
     /// What would keep a backup from working; empty if nothing would. Quick, whatever there is to back up.
     fn troubles(&self, world: &World<'_>) -> Vec<Trouble>;
+
+    /// That there is nothing in it, which a backup with a floor of bytes refuses; `None` where that is not seen quickly.
+    fn emptiness(&self) -> Option<String> {
+        None
+    }
 
     /// What `put_back` would do with this snapshot, a line each, for whoever has to agree.
     fn plan(&self, record: &Record) -> Result<Vec<String>, String>;

@@ -12,10 +12,10 @@ use crate::child;
 use crate::child::printing::Printing;
 use crate::config::sources::n8n::N8n;
 use crate::format::record::Record;
+use crate::ops::json::{List, Passing, Watched};
 use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::room::Room;
-use crate::run::services::json::{List, Passing};
 use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, document, into_folder, several};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::opened::{OpenedSource, Pending, Stream};
@@ -205,7 +205,7 @@ impl N8n {
         let open = move || {
             let command = with_key(n8n.shell(&format!("{PIPE}{EXPORT}"), &[&n8n.program, kind]), key.as_ref());
             let printing = Printing::start(command, SILENCE_LIMIT).map_err(|error| failed(kind, &error))?;
-            Ok(Box::new(Export { kind, things_min, printing, passing: Passing::new()? }) as Box<dyn Stream>)
+            Ok(Box::new(Export { kind, things_min, things: Watched::new(printing)? }) as Box<dyn Stream>)
         };
         Pending { name: name.into(), open: Arc::new(open) }
     }
@@ -284,22 +284,19 @@ fn things_in(stored: &Stored<'_>, file: &str) -> Result<usize, String> {
 struct Export {
     kind: &'static str,
     things_min: usize,
-    printing: Printing,
-    passing: Passing<List>,
+    things: Watched<Printing, List>,
 }
 
 impl Read for Export {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.printing.read(buffer)?;
-        self.passing.feed(&buffer[..read]);
-        Ok(read)
+        self.things.read(buffer)
     }
 }
 
 impl Stream for Export {
     fn check(&mut self) -> Result<(), String> {
-        self.printing.ended().map_err(|error| failed(self.kind, &error))?;
-        let things = self.passing.seen().map_err(|error| failed(self.kind, &format!("is no list as JSON: {error}")))?;
+        self.things.from.ended().map_err(|error| failed(self.kind, &error))?;
+        let things = self.things.seen().map_err(|error| failed(self.kind, &format!("is no list as JSON: {error}")))?;
         if things.len() >= self.things_min {
             return Ok(());
         }

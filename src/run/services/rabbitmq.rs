@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use crate::config::sources::rabbitmq::Rabbitmq;
 use crate::format::record::Record;
 use crate::http::{Answer, Body, Client, Error, Method, Redirects, Request, Settings, basic, component};
+use crate::ops::json::Watched;
 use crate::ops::restore::Extra;
 use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::room::Room;
-use crate::run::services::json::Passing;
 use crate::run::services::rehearsal::{Miss, Rehearsed, document, into_folder, several};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::directory::{DirectorySource, Options};
@@ -171,7 +171,7 @@ impl Rabbitmq {
     /// The definitions, as the server gives them.
     fn definitions(&self, api: &Api) -> Result<Definitions, String> {
         let answer = api.get(&self.path()).map_err(|error| self.trouble(&error).what)?;
-        Ok(Definitions { url: self.url.clone(), body: answer.body, passing: Passing::new()? })
+        Ok(Definitions { url: self.url.clone(), json: Watched::new(answer.body)? })
     }
 
     /// Looks whether the user may do what it takes, and the virtual host is there.
@@ -301,21 +301,18 @@ struct Outline {
 /// Definitions on their way.
 struct Definitions {
     url: String,
-    body: Box<dyn Read + Send>,
-    passing: Passing<Outline>,
+    json: Watched<Box<dyn Read + Send>, Outline>,
 }
 
 impl Read for Definitions {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.body.read(buffer)?;
-        self.passing.feed(&buffer[..read]);
-        Ok(read)
+        self.json.read(buffer)
     }
 }
 
 impl Stream for Definitions {
     fn check(&mut self) -> Result<(), String> {
-        let seen = self.passing.seen().map_err(|why| broken(&self.url, &why))?;
+        let seen = self.json.seen().map_err(|why| broken(&self.url, &why))?;
         match seen.queues.and(seen.exchanges) {
             Some(_) => Ok(()),
             None => Err(broken(&self.url, "the answer has neither queues nor exchanges")),

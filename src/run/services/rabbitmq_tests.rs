@@ -14,11 +14,8 @@ fn the_tag_is_found_as_every_version_says_it() {
 #[test]
 fn definitions_are_held_up_to_a_limit_and_only_if_they_are_some() {
     let held = |text: &'static str| {
-        let definitions = Definitions {
-            url: "http://node".to_owned(),
-            body: Box::new(text.as_bytes()),
-            passing: Passing::new().unwrap(),
-        };
+        let body: Box<dyn Read + Send> = Box::new(text.as_bytes());
+        let definitions = Definitions { url: "http://node".to_owned(), json: Watched::new(body).unwrap() };
         held(definitions, 30).map(|bytes| bytes.len())
     };
     assert_eq!(

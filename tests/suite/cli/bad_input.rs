@@ -221,7 +221,7 @@ fn a_repository_that_cannot_be_written_is_exit_11() {
         "",
         "note: the cache folder cannot be used; *
          error: cannot * Permission denied*
-           hint: the repository must be readable, and for this writable, by this user",
+           hint: the repository must be readable, and for this writable, by this user; what another user has put there (root, by sudo) chown -R gives over",
     );
     assert!(before == shell.objects());
 }

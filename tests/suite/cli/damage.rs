@@ -43,6 +43,20 @@ fn check_restore_and_cat_name_what_the_damage_touches() {
          warning: one: 4 bytes are lost, *",
     );
     shell.types("cat latest:one").sees(4, "", "error: the file is damaged from byte 0 on\n  *\n  hint: *");
+    // What it touches is stored again, and nobody waits for it any more.
+    shell.types("backup data --host here --quiet").sees(0, "", "warning: pack *: a check found it damaged; *");
+    shell.types("cat latest:one").sees(0, "one", "");
+    shell.types("check --read-data").sees(
+        4,
+        "damaged: block 0 of packs/*: block does not open: its bytes were changed
+         checked 3 snapshots, * s
+           read * blocks, *
+         1 problem found
+         no snapshot needs what is damaged of packs; larder prune lets it go, with its pack",
+        "",
+    );
+    shell.types("prune --quiet").sees(0, "", "");
+    shell.types("check --read-data --quiet").sees(0, "", "");
 }
 
 #[test]

@@ -133,6 +133,8 @@ fn a_repository_that_fills_in_the_middle_of_a_run_keeps_what_fits_and_needs_noth
     // Not a byte: none of them, not even what did not change, and nobody else. What there is stays.
     let _as_much_as_there_is_room = fs::write(disk.path().join("junk"), vec![1; 4 << 20]);
     assert_eq!(who_has_a_snapshot(&shell, "run --json", 1).1.len(), 5);
+    let told = shell.types("run first");
+    assert!(told.stderr.contains("No space left on device (os error 28) (free some space ("), "{}", told.stderr);
     let refused = shell.types("backup first");
     assert!(refused.code == 11 && refused.stderr.contains("No space left on device"), "{}", refused.stderr);
     shell.types("check --read-data --quiet").sees(0, "", "");

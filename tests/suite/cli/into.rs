@@ -388,3 +388,36 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     let json = shell.types("doctor files --json").json();
     assert_eq!(json["sources"][0]["troubles"].as_array().unwrap().len(), 1, "{json}");
 }
+
+#[test]
+fn doctor_knows_a_folder_in_which_something_is_missing_and_a_cache_that_keeps_nothing() {
+    let shell = configured();
+    fs::rename(shell.path("data"), shell.path("moved")).unwrap();
+    fs::create_dir(shell.path("data")).unwrap();
+    shell.types("doctor files --quiet").sees(
+        1,
+        "[repository]  well
+files         */data is empty
+                hint: mount or fill what belongs there; if it may be empty: min_bytes = 0",
+        "",
+    );
+    let seen = shell.types("run files");
+    assert!(
+        seen.code == 1 && seen.stderr.contains("has 0 bytes, less than 1 (min_bytes)"),
+        "{}{}",
+        seen.stdout,
+        seen.stderr
+    );
+    let text = shell.read("larder.toml");
+    shell.write("larder.toml", &text.replace("kind = \"directory\"", "kind = \"directory\"\nmin_bytes = 0"));
+    shell.types("doctor files --quiet").sees(0, "[repository]  well\nfiles         well", "");
+    assert_eq!(shell.types("run files").code, 0);
+    shell.write("file", "");
+    shell.types("doctor files --quiet --cache file/below").sees(
+        1,
+        "[repository]  cannot make the folder *file/below/*
+                hint: without a cache *
+files         well",
+        "",
+    );
+}

@@ -39,7 +39,7 @@ print("Permissions 0644 for n8n settings file are too wide.")
 
 command, options = sys.argv[1], dict(one.lstrip("-").partition("=")[::2] for one in sys.argv[2:])
 with open(os.path.join(folder, "calls"), "a") as file:
-    file.write(command + "\n")
+    file.write(" ".join(sys.argv[1:]) + "\n")
 if os.path.exists(os.path.join(folder, "broken")):
     give_up("There was an error: SQLITE_CORRUPT: database disk image is malformed")
 

@@ -3,7 +3,7 @@
 //! Promise: it is never held as a whole; what is kept of it is what the type keeps.
 //! Left out on purpose: stopping it. Whoever lets it pass asks at the end what was seen.
 
-use std::io::{self, BufReader, PipeWriter, Write};
+use std::io::{self, BufReader, PipeWriter, Read, Write};
 use std::thread::{self, JoinHandle};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -27,7 +27,7 @@ impl<T: DeserializeOwned + Send + 'static> Passing<T> {
     }
 
     /// Takes the next bytes.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    fn feed(&mut self, bytes: &[u8]) {
         if self.pipe.as_mut().is_some_and(|pipe| pipe.write_all(bytes).is_err()) {
             self.pipe = None;
         }
@@ -50,6 +50,33 @@ impl<T: DeserializeOwned + Send + 'static> Write for Passing<T> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// JSON that is read from somewhere, and looked at on the way.
+pub struct Watched<R, T> {
+    /// Where it comes from.
+    pub from: R,
+    passing: Passing<T>,
+}
+
+impl<R, T: DeserializeOwned + Send + 'static> Watched<R, T> {
+    /// Nothing of it has been read yet.
+    pub fn new(from: R) -> Result<Self, String> {
+        Ok(Self { from, passing: Passing::new()? })
+    }
+
+    /// What was seen, after the last byte; an error says why it is not that.
+    pub fn seen(&mut self) -> Result<T, String> {
+        self.passing.seen()
+    }
+}
+
+impl<R: Read, T: DeserializeOwned + Send + 'static> Read for Watched<R, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.passing.feed(&buffer[..read]);
+        Ok(read)
     }
 }
 

@@ -19,3 +19,18 @@ fn what_is_no_list_or_not_whole_or_goes_on_is_told_and_holds_nobody_up() {
         assert!(length(&parts).is_err(), "{}", parts[0]);
     }
 }
+
+#[test]
+fn json_is_one_document() {
+    let seen = |text: &str| {
+        let mut passing = Passing::<IgnoredAny>::new().unwrap();
+        passing.write_all(text.as_bytes()).unwrap();
+        passing.seen().map(drop)
+    };
+    seen("[{\"a\": 1.5e3, \"b\": null}]\n").unwrap();
+    let long = format!("[{}1]", "\"text\",".repeat(200_000));
+    seen(&long).unwrap();
+    for text in ["", "[1, 2", "{} {}", &format!("}}{long}"), &long[..long.len() - 1]] {
+        assert!(seen(text).is_err(), "{}", &text[..text.len().min(20)]);
+    }
+}
