@@ -178,8 +178,8 @@ fn a_broker_that_is_stopped_for_its_messages() {
 #[test]
 fn a_server_that_is_sent_an_export() {
     let larder = Larder::new();
-    let bytes = noise(5, 6_000_000);
-    let document = Arc::new(Mutex::new(bytes[..3_000_000].to_vec()));
+    let bytes = noise(5, 3_000_000);
+    let document = Arc::new(Mutex::new(bytes[..2_000_000].to_vec()));
     let web = http::service(&document, |_| true);
     let holds = || document.lock().unwrap().clone();
     http::configure(&larder, &http::keys(&larder, &web));
@@ -191,11 +191,11 @@ fn a_server_that_is_sent_an_export() {
     // What came with the second half; the first one is read before that, and sent.
     let new = packs(&larder.path("repository")).into_iter().find(|pack| !known.contains(pack)).unwrap();
     let hold = Hold::new(&[new]);
-    let safety = larder.puts_back_and_is_killed("export", || hold.is_met() && web.bytes() > 1_000_000);
+    let safety = larder.puts_back_and_is_killed("export", || hold.is_met() && web.bytes() > 300_000);
     drop(hold);
     wait_for("the server notices", || !web.broken().is_empty());
     let half = web.broken().remove(0);
-    assert_eq!((half.path.as_str(), half.header("content-length")), ("/import", "6000000"));
+    assert_eq!((half.path.as_str(), half.header("content-length")), ("/import", "3000000"));
     assert!(half.header("transfer-encoding").is_empty() && half.body.len() < bytes.len(), "{}", half.body.len());
     assert!(half.body[..] == bytes[..half.body.len()]);
     assert_eq!(holds(), b"changed");
