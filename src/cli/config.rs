@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use larder::config::mistakes::Mistake;
 use larder::config::sources::Source;
@@ -215,12 +214,9 @@ fn credential(
             let given = Given { key_file: Some(path.clone()), password_file: None, password_command: None };
             ask(&given)
         }
-        Some(Unlock::Password(from)) => {
-            let password: Zeroizing<String> = from.fetch(variables).map_err(|error| {
-                Failure::new(Exit::Failed, "no password for the repository").detail(error).hint("see [repository]")
-            })?;
-            Ok(Credential::Password(password))
-        }
+        Some(unlock @ Unlock::Password(_)) => unlock.credential(variables).map_err(|error| {
+            Failure::new(Exit::Failed, "no password for the repository").detail(error).hint("see [repository]")
+        }),
     }
 }
 

@@ -16,7 +16,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use larder::child;
 use larder::crypto::keys::RootKey;
 use larder::crypto::secret::Secret;
-use larder::repo::slots::{Credential, parse_recovery};
+use larder::repo::slots::{Credential, parse_key_file, parse_recovery};
 
 use crate::cli::report::{Exit, Failure};
 use crate::cli::terminal;
@@ -188,15 +188,10 @@ fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 fn read_key_file(path: &Path) -> Result<Secret, Failure> {
     let bytes = read_secret(path, "key file")?;
-    let mut key = Zeroizing::new([0; 32]);
-    if bytes.len() == key.len() {
-        key.copy_from_slice(&bytes);
-    } else if hex::decode_to_slice(bytes.trim_ascii(), key.as_mut_slice()).is_err() {
-        return Err(Failure::usage(format!("{} is no key file", path.display())).hint(
-            "a key file has 32 random bytes, or 64 hexadecimal digits; larder key add --key-file FILE makes one",
-        ));
-    }
-    Ok(Secret::new(*key))
+    parse_key_file(&bytes).ok_or_else(|| {
+        Failure::usage(format!("{} is no key file", path.display()))
+            .hint("a key file has 32 random bytes, or 64 hexadecimal digits; larder key add --key-file FILE makes one")
+    })
 }
 
 fn read_or_make_key_file(path: &Path) -> Result<Secret, Failure> {

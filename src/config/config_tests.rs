@@ -122,6 +122,43 @@ command = ["n8n"]
     }
 }
 
+/// One mistake hides no other, and makes none of what is right: whatever a source lacks, its other keys are looked at.
+#[test]
+fn what_is_missing_hides_no_other_mistake() {
+    let sources = [
+        "kind = 'command'\ncommand = 'a'\nfile = 'f'\nform = 'any'\nrestore_command = 'b'",
+        "kind = 'directory'\npaths = ['/a']\nexclude = ['b']\nexclude_caches = true\none_file_system = true",
+        "kind = 'docker_volume'\nvolume = 'data'\nexclude = ['b']\nwhile_running = 'stop'",
+        "kind = 'http'\nurl = 'http://a'\nfile = 'f'\nmethod = 'POST'\nheaders = { a = 'b' }\nbody = 'b'\nca_file = '/c'\n\
+         expect_status = 201\nrestore_url = 'http://b'\nrestore_method = 'PUT'\nrestore_content_type = 'a/b'",
+        "kind = 'mariadb'\nhost = 'a'\nuser = 'b'\npassword_env = 'P'\ndatabase = 'd'\nusers = true",
+        "kind = 'n8n'\nprogram = '/n8n'\nuser_folder = '/f'\nencryption_key_env = 'K'",
+        "kind = 'postgres'\nhost = 'a'\nuser = 'b'\npassword_env = 'P'\ndatabase = 'd'\nglobals = true",
+        "kind = 'qdrant'\nurl = 'http://a'\napi_key_env = 'K'\ncollections = ['c']\nca_file = '/c'",
+        "kind = 'rabbitmq'\nurl = 'http://a'\nuser = 'b'\npassword_env = 'P'\nvhost = 'v'\nca_file = '/c'",
+        "kind = 'redis'\nhost = 'a'\nport = 1\nuser = 'b'\npassword_env = 'P'\ndata_file = '/d'",
+        "kind = 's3'\nbucket = 'b'\nendpoint = 'http://a'\naccess_key_env = 'A'\nsecret_key_env = 'S'\nprefix = 'p/'\npath_style = true",
+        "kind = 'sqlite'\npath = '/a'",
+    ];
+    for keys in sources {
+        let (kind, keys) = keys.split_once('\n').unwrap();
+        let whole = |keys: &str| {
+            let source =
+                format!("[source.x]\n{kind}\nmin_bytes = 5\n{keys}\n[source.x.hooks]\nstop = 'a'\nstart = 'b'\n");
+            let read = read(&format!("[repository]\npath = '/r'\n{source}"), &Variables::default());
+            read.err().map_or(String::new(), |mistakes| mistakes.to_string())
+        };
+        assert_eq!(whole(keys), "", "{kind}");
+        for left_out in keys.lines() {
+            let rest: Vec<&str> = keys.lines().filter(|key| *key != left_out).collect();
+            let known = whole(&rest.join("\n"));
+            assert!(!known.contains("no key larder knows"), "{kind} without {left_out}: {known}");
+            let said = whole(&(rest.join("\n") + "\npathes = 1"));
+            assert!(said.contains("source.x.pathes: is no key larder knows here"), "{kind} without {left_out}: {said}");
+        }
+    }
+}
+
 #[test]
 fn broken_toml_has_a_place_too() {
     assert!(said("[repository\npath = 1", &[]).starts_with("1:"), "{}", said("[repository\npath = 1", &[]));

@@ -34,6 +34,7 @@ use crate::config::variables::Variables;
 use crate::format::objects::WeekStart;
 use crate::ops::retention::Policy;
 use crate::repo::seal::Level;
+use crate::repo::slots::Credential;
 
 pub use reading::Needs;
 pub use timetable::{Missed, OnStart, Timetable};
@@ -86,6 +87,16 @@ pub enum Unlock {
     Password(SecretFrom),
     /// A key file.
     KeyFile(PathBuf),
+}
+
+impl Unlock {
+    /// Fetches it: what [`open`](crate::repo::open::open) takes. Errors never hold any of it.
+    pub fn credential(&self, variables: &Variables) -> Result<Credential, String> {
+        match self {
+            Self::Password(from) => from.fetch(variables).map(Credential::Password),
+            Self::KeyFile(path) => secret::key_file(path).map(Credential::KeyFile),
+        }
+    }
 }
 
 /// Reads a configuration.

@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 use crate::child;
 use crate::config::reading::Section;
 use crate::config::variables::Variables;
+use crate::crypto::secret::Secret;
+use crate::repo::slots::parse_key_file;
 
 /// Longest secret.
 const SECRET_BYTES_MAX: usize = 64 << 10;
@@ -62,6 +64,13 @@ impl SecretFrom {
         let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8 text".to_owned())?;
         if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(Zeroizing::new(text.to_owned())) }
     }
+}
+
+/// Reads a key file. Errors never hold any of it.
+pub fn key_file(path: &Path) -> Result<Secret, String> {
+    let bytes = read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    parse_key_file(&bytes)
+        .ok_or_else(|| format!("{} is no key file: that has 32 bytes, or 64 hexadecimal digits", path.display()))
 }
 
 /// A file, but no more of it than tells that it is too long.

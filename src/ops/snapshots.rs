@@ -62,7 +62,8 @@ pub struct Listing {
     pub unreadable: Vec<(SnapshotId, String)>,
 }
 
-/// Lists snapshots. `grace` is how long what is condemned can come back.
+/// Lists snapshots, as of the last look at the log (`Repository::refresh`). `grace` is how long what is condemned can come
+/// back.
 pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listing, Error> {
     if filter.forgotten {
         // Where root pages lie is asked of the index. Packs that it cannot learn of are gone for this purpose.

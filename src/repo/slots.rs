@@ -45,6 +45,17 @@ pub fn recovery_text(root: &RootKey) -> Zeroizing<String> {
     text
 }
 
+/// Reads a key file: 32 bytes, or as many in hexadecimal digits; `None` when it is none.
+pub fn parse_key_file(bytes: &[u8]) -> Option<Secret> {
+    let mut key = Zeroizing::new([0; 32]);
+    if bytes.len() == key.len() {
+        key.copy_from_slice(bytes);
+    } else {
+        hex::decode_to_slice(bytes.trim_ascii(), key.as_mut_slice()).ok()?;
+    }
+    Some(Secret::new(*key))
+}
+
 fn recovery_check(bytes: &[u8; 32]) -> String {
     hex::encode(hash::derive::<2>("larder v1 recovery check", &[bytes]))
 }

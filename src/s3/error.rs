@@ -126,6 +126,8 @@ impl Error {
                 "SignatureDoesNotMatch" => "correct the secret key (`secret_key_file`, `_env`, `_command`)",
                 code if KEY_CODES.contains(&code) => "correct the access key (`access_key_file`, `_env`, `_command`)",
                 code if REGION_CODES.contains(&code) => "correct `region`",
+                code if FULL_CODES.contains(&code) => "make room on the server, or raise what the bucket may hold",
+                _ if *status == 507 => "make room on the server, or raise what the bucket may hold",
                 _ if matches!(status, 301 | 307) => "correct `region` or `endpoint`",
                 "AccessDenied" => {
                     "allow the access key to list the bucket and to read its objects; \
@@ -149,6 +151,9 @@ const REGION_CODES: &[&str] = &[
     "IllegalLocationConstraintException",
 ];
 
+/// Codes by which a server says that it is full: Ceph's, and MinIO's.
+const FULL_CODES: &[&str] = &["QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"];
+
 /// Codes of what passes by itself.
 const PASSING_CODES: &[&str] = &["InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"];
 
@@ -167,6 +172,7 @@ fn words(what: &str, status: u16, code: &str, message: &str) -> String {
         "RequestTimeTooSkewed" | "RequestExpired" => "the clocks of the server and of this machine differ",
         "InvalidObjectState" => "the object lies in an archive, and must be fetched from there first",
         code if REGION_CODES.contains(&code) => "the bucket lies in another region",
+        code if FULL_CODES.contains(&code) || status == 507 => "the server has no room for it",
         "" if status == 404 => "there is no such object",
         "" if status == 403 => "the access key is not allowed to do that, or not known",
         _ => "the server refuses",

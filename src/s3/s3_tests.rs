@@ -32,6 +32,9 @@ fn refusals_are_said_in_words_with_a_way_out() {
         ("403 Forbidden", "RequestTimeTooSkewed", "clocks", "set the clock", Scope::All),
         ("301 Moved Permanently", "PermanentRedirect", "in another region", "correct `region`", Scope::All),
         ("400 Bad Request", "AuthorizationQueryParametersError", "in another region", "correct `region`", Scope::All),
+        ("403 Forbidden", "QuotaExceeded", "has no room for it", "make room", Scope::One),
+        ("507 Insufficient Storage", "XMinioStorageFull", "has no room for it", "make room", Scope::One),
+        ("507 Insufficient Storage", "Whatever", "has no room for it", "make room", Scope::One),
         ("404 Not Found", "NoSuchKey", "there is no such object", "", Scope::Gone),
         ("418 Teapot", "Whatever", "the server refuses", "documentation", Scope::One),
     ];

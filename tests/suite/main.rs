@@ -19,6 +19,7 @@ mod from_pages;
 mod healing;
 mod hostile;
 mod index_swap;
+mod library;
 mod log;
 mod metadata;
 mod model;

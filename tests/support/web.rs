@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -96,9 +96,19 @@ impl Reply {
 /// A server, which ends with the test.
 pub struct Web {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    heard: Arc<Heard>,
     ending: Arc<AtomicBool>,
     serving: Option<JoinHandle<()>>,
+}
+
+/// What came in.
+#[derive(Default)]
+struct Heard {
+    asked: Mutex<Vec<Asked>>,
+    /// What broke off, with as much as came of it.
+    broken: Mutex<Vec<Asked>>,
+    /// Bytes of bodies, also of those that are still coming.
+    bytes: AtomicUsize,
 }
 
 impl Web {
@@ -106,19 +116,19 @@ impl Web {
     pub fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (asked, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (heard, end, answer) = (asked.clone(), ending.clone(), Arc::new(answer));
+        let (heard, ending) = (Arc::new(Heard::default()), Arc::new(AtomicBool::new(false)));
+        let (hearing, end, answer) = (heard.clone(), ending.clone(), Arc::new(answer));
         let serving = thread::spawn(move || {
             for stream in listener.incoming() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
-                let (answer, heard) = (answer.clone(), heard.clone());
+                let (answer, heard) = (answer.clone(), hearing.clone());
                 // Whoever breaks off has no answer to hear.
                 thread::spawn(move || stream.and_then(|stream| serve(stream, answer.as_ref(), &heard)));
             }
         });
-        Self { address, asked, ending, serving: Some(serving) }
+        Self { address, heard, ending, serving: Some(serving) }
     }
 
     /// Its address, with a path.
@@ -128,7 +138,17 @@ impl Web {
 
     /// What it was asked until now.
     pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        self.heard.asked.lock().unwrap().clone()
+    }
+
+    /// What broke off before all of its body was there; nobody was answered.
+    pub fn broken(&self) -> Vec<Asked> {
+        self.heard.broken.lock().unwrap().clone()
+    }
+
+    /// How many bytes of bodies came until now, also of those that are still coming.
+    pub fn bytes(&self) -> usize {
+        self.heard.bytes.load(Ordering::SeqCst)
     }
 
     /// The same as `METHOD /path`.
@@ -152,16 +172,19 @@ pub fn nobody() -> String {
     format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
 
-fn serve(stream: TcpStream, answer: &dyn Fn(&Asked) -> Reply, heard: &Mutex<Vec<Asked>>) -> io::Result<()> {
+fn serve(stream: TcpStream, answer: &dyn Fn(&Asked) -> Reply, heard: &Heard) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
-    let asked = read(&mut reader)?;
+    let (asked, whole) = read(&mut reader, &heard.bytes)?;
+    let heard = if whole.is_ok() { &heard.asked } else { &heard.broken };
     heard.lock().unwrap().push(asked.clone());
+    whole?;
     let stream = reader.get_mut();
     answer(&asked).send(stream, &asked)?;
     stream.shutdown(Shutdown::Both)
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Asked> {
+/// A request, and whether all of its body is there.
+fn read(reader: &mut BufReader<TcpStream>, bytes: &AtomicUsize) -> io::Result<(Asked, io::Result<()>)> {
     let mut line = || {
         let mut line = String::new();
         reader.read_line(&mut line).map(|_| line.trim_end().to_owned())
@@ -175,6 +198,17 @@ fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Asked> {
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
     let mut body = vec![0; headers.get("content-length").map_or(0, |bytes| bytes.parse().unwrap())];
-    reader.read_exact(&mut body)?;
-    Ok(Asked { method, path, headers, body })
+    let (mut came, mut whole) = (0, Ok(()));
+    while came < body.len() && whole.is_ok() {
+        match reader.read(&mut body[came..]) {
+            Ok(0) => whole = Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(more) => {
+                came += more;
+                bytes.fetch_add(more, Ordering::SeqCst);
+            }
+            Err(error) => whole = Err(error),
+        }
+    }
+    body.truncate(came);
+    Ok((Asked { method, path, headers, body }, whole))
 }

@@ -23,7 +23,9 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
     if !section.has("paths") {
         section.mistake("paths", "is missing: a list of folders and files");
     }
-    let paths = section.texts("paths")?;
+    let (paths, exclude) = (section.texts("paths"), section.texts("exclude"));
+    let (exclude_caches, one_file_system) = (section.flag("exclude_caches"), section.flag("one_file_system"));
+    let paths = paths?;
     if paths.iter().all(String::is_empty) {
         section.mistake("paths", "names no folder and no file");
     }
@@ -32,8 +34,8 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
     }
     Some(Kind::Directory(Directory {
         paths: paths.into_iter().map(PathBuf::from).collect(),
-        exclude: section.texts("exclude").unwrap_or_default(),
-        exclude_caches: section.flag("exclude_caches").unwrap_or(false),
-        one_file_system: section.flag("one_file_system").unwrap_or(false),
+        exclude: exclude.unwrap_or_default(),
+        exclude_caches: exclude_caches.unwrap_or(false),
+        one_file_system: one_file_system.unwrap_or(false),
     }))
 }

@@ -69,7 +69,6 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
     let (url, file) = (address(section, "url"), section.required("file"));
     let form = form(section, file.as_deref());
     let http = Http {
-        url: url?,
         method: section.choice("method", &METHODS).unwrap_or("GET"),
         headers: headers(section),
         auth: auth(section),
@@ -78,9 +77,11 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
         expect_content_type: section.text("expect_content_type"),
         follow_redirects: section.flag("follow_redirects").unwrap_or(false),
         ca_file: section.text("ca_file").map(PathBuf::from),
-        file: file?,
         form,
         restore: restore(section, form),
+        // Last: all other mistakes are said, too.
+        url: url?,
+        file: file?,
     };
     if http.follow_redirects && matches!(http.auth, Some(Auth::Header(..))) {
         section.mistake("follow_redirects", "would tell other servers the secret in the header: leave it out");

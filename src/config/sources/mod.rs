@@ -131,23 +131,20 @@ pub fn read(section: Section<'_, '_>, general: &General<'_>) -> Option<Source> {
     }
     // Without a kind nobody can say which other keys are right.
     let kind = section.choice("kind", KINDS)?(&section);
-    let source = kind.map(|kind| Source {
-        name,
-        kind,
-        enabled: section.flag("enabled").unwrap_or(true),
-        timetable: Timetable::read(section.section("schedule"), general.timetable),
-        retention: retention::read(section.section("retention"), general.retention),
-        hooks: Hooks::of_source(section.section("hooks")),
-        min_bytes: section.number("min_bytes", 0).unwrap_or(1),
-        drill: SourceDrill::read(section.section("drill")),
-        max_age: status::max_age(&section).or(general.max_age),
-    });
+    // Whatever is missing: all mistakes are said at once.
+    let enabled = section.flag("enabled").unwrap_or(true);
+    let timetable = Timetable::read(section.section("schedule"), general.timetable);
+    let retention = retention::read(section.section("retention"), general.retention);
+    let hooks = Hooks::of_source(section.section("hooks"));
+    let min_bytes = section.number("min_bytes", 0).unwrap_or(1);
+    let drill = SourceDrill::read(section.section("drill"));
+    let max_age = status::max_age(&section).or(general.max_age);
+    let source =
+        kind.map(|kind| Source { name, kind, enabled, timetable, retention, hooks, min_bytes, drill, max_age });
     if let Some(source) = &source {
         look_at_drill(&section, source);
     }
-    if source.is_some() {
-        section.finish();
-    }
+    section.finish();
     source
 }
 

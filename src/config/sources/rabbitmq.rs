@@ -54,10 +54,10 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
     }
     Some(Kind::Rabbitmq(Rabbitmq {
         url: url.trim_end_matches('/').to_owned(),
-        user: user?,
-        password: password?,
         vhost,
         ca_file: section.text("ca_file").map(PathBuf::from),
         data_directory,
+        user: user?,
+        password: password?,
     }))
 }

@@ -163,7 +163,9 @@ impl Service for N8n {
         for ((file, kind), things) in [(CREDENTIALS, credentials?), (WORKFLOWS, workflows?)] {
             if things > 0 {
                 let script = format!("{PIPE}{IMPORT}");
-                stored.feed(file.as_bytes(), with_key(self.shell(&script, &[&self.program, kind]), given.as_ref()))?;
+                let command = with_key(self.shell(&script, &[&self.program, kind]), given.as_ref());
+                let fed = stored.feed(file.as_bytes(), command);
+                fed.map_err(|error| format!("n8n import:{kind}: {error}"))?;
             }
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! `larder.toml`: checked, and run.
 
 use std::fs;
+use std::process::Command;
 
 use super::Shell;
+use crate::support::binary::carry;
 
 /// A configuration with a folder, a command and a database.
 fn configured() -> Shell {
@@ -176,6 +178,34 @@ fn mistakes_are_all_said_before_anything_is_run() {
         assert!(String::from_utf8_lossy(&shell.stdout).contains("/larder/larder.toml: no mistakes"), "{shell:?}");
     }
     assert!(shell.types("config example").stdout.contains("[source.app]"));
+}
+
+/// That of the system is the last of three: it lies in an `/etc` of larder's own, in which there is nothing else.
+#[test]
+fn the_configuration_of_the_system_counts_when_there_is_no_other() {
+    let shell = configured();
+    shell.write("system.toml", &shell.read("larder.toml").replace("[source.files]", "[source.whole]"));
+    let sees = |words: &str, said: &str| {
+        let (command, mut inside) = (shell.command(words), Command::new("unshare"));
+        let script =
+            "mount -t tmpfs none /etc && mkdir /etc/larder && cp system.toml /etc/larder/larder.toml && exec \"$@\"";
+        inside.args(["--mount", "sh", "-ec", script, "sh"]).arg(command.get_program()).env_clear();
+        carry(&command, &mut inside);
+        inside.env("HOME", shell.path("user")).env_remove("LARDER_REPO").env_remove("LARDER_KEY_FILE");
+        let done = inside.output().unwrap();
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success() && text.contains(said), "the tests want to be root: {done:?}");
+    };
+    sees("config check", "larder.toml: no mistakes; 3 sources: files, flows, settings");
+    let user = shell.path("user/.config/larder");
+    fs::create_dir_all(&user).unwrap();
+    fs::rename(shell.path("larder.toml"), user.join("larder.toml")).unwrap();
+    sees("config check", "user/.config/larder/larder.toml: no mistakes; 3 sources: files, flows, settings");
+    fs::remove_file(user.join("larder.toml")).unwrap();
+    sees("config check", "/etc/larder/larder.toml: no mistakes; 3 sources: flows, settings, whole");
+    sees("run whole", "of 1 source: 1 with a snapshot");
+    // Commands that run nothing take the repository from it.
+    sees("cat whole@latest:one", "one\n");
 }
 
 #[test]

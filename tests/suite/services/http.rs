@@ -13,7 +13,7 @@ const PASSWORD: &str = "pa:ss wörd";
 const BASIC: &str = "Basic YXBwOnBhOnNzIHfDtnJk";
 
 /// A service that holds one document, which whoever has the password may read and replace.
-fn service(document: &Arc<Mutex<Vec<u8>>>, fit: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Web {
+pub fn service(document: &Arc<Mutex<Vec<u8>>>, fit: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Web {
     let document = document.clone();
     Web::start(move |asked| {
         if asked.header("authorization") != BASIC {
@@ -36,7 +36,7 @@ fn service(document: &Arc<Mutex<Vec<u8>>>, fit: impl Fn(&[u8]) -> bool + Send + 
 }
 
 /// A repository with that service as the source `export`, and a folder as another.
-fn configure(larder: &Larder, more: &str) {
+pub fn configure(larder: &Larder, more: &str) {
     let folder = larder.path("files");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("one"), "one").unwrap();
@@ -47,7 +47,7 @@ fn configure(larder: &Larder, more: &str) {
 }
 
 /// Keys that ask the service.
-fn keys(larder: &Larder, web: &Web) -> String {
+pub fn keys(larder: &Larder, web: &Web) -> String {
     let password = larder.file("password", PASSWORD);
     format!(
         "url = \"{}\"\nuser = \"app\"\npassword_file = \"{password}\"\nfile = \"export.bin\"\n\

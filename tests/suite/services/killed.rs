@@ -3,15 +3,18 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::drill::proves;
+use super::http;
 use super::mariadb::{self, PASSWORD};
 use super::rabbitmq::{self, Node};
 use crate::support::binary::Larder;
+use crate::support::damage_repo::noise;
 use crate::support::hold::{Hold, packs};
+use crate::support::waiting::wait_for;
 
 /// Stands between a client and a server, and keeps back what holds certain words, and all that comes after them.
 struct Between {
@@ -168,5 +171,38 @@ fn a_broker_that_is_stopped_for_its_messages() {
     larder.backs_up();
     node.is_up();
     assert_eq!(node.messages(), ["first", "second"]);
+    larder.ok(&["check", "--read-data"]);
+}
+
+/// Half of an export is with the server, which can tell that it is not the whole: it was told how long that is.
+#[test]
+fn a_server_that_is_sent_an_export() {
+    let larder = Larder::new();
+    let bytes = noise(5, 3_000_000);
+    let document = Arc::new(Mutex::new(bytes[..2_000_000].to_vec()));
+    let web = http::service(&document, |_| true);
+    let holds = || document.lock().unwrap().clone();
+    http::configure(&larder, &http::keys(&larder, &web));
+    larder.backs_up();
+    let known = packs(&larder.path("repository"));
+    *document.lock().unwrap() = bytes.to_vec();
+    larder.backs_up();
+    *document.lock().unwrap() = b"changed".to_vec();
+    // What came with the second half; the first one is read before that, and sent.
+    let new = packs(&larder.path("repository")).into_iter().find(|pack| !known.contains(pack)).unwrap();
+    let hold = Hold::new(&[new]);
+    let safety = larder.puts_back_and_is_killed("export", || hold.is_met() && web.bytes() > 300_000);
+    drop(hold);
+    wait_for("the server notices", || !web.broken().is_empty());
+    let half = web.broken().remove(0);
+    assert_eq!((half.path.as_str(), half.header("content-length")), ("/import", "3000000"));
+    assert!(half.header("transfer-encoding").is_empty() && half.body.len() < bytes.len(), "{}", half.body.len());
+    assert!(half.body[..] == bytes[..half.body.len()]);
+    assert_eq!(holds(), b"changed");
+    larder.puts("export@latest", "export");
+    assert!(holds()[..] == bytes[..]);
+    larder.puts(&safety, "export");
+    assert_eq!(holds(), b"changed");
+    larder.backs_up();
     larder.ok(&["check", "--read-data"]);
 }

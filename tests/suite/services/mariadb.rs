@@ -11,9 +11,22 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::support::binary::{Done, Larder};
+use crate::support::disk::Disk;
 
 pub const PASSWORD: &str = "it's \"secret\\";
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Where everything lies: tables in one folder, and what is written before it comes into them beside it. The folder for
+/// temporary files is its own: a server that starts clears up there, others' too.
+fn options(folder: &Path) -> Vec<String> {
+    let folder = folder.display();
+    let mut options = vec![format!("--datadir={folder}/data")];
+    options.extend(
+        ["tmpdir", "innodb-data-home-dir", "innodb-log-group-home-dir"].map(|name| format!("--{name}={folder}")),
+    );
+    options.extend(["--innodb-log-file-size=8M", "--innodb-flush-method=nosync"].map(str::to_owned));
+    options
+}
 
 /// A server of its own, on a socket and on a free port.
 pub struct Server {
@@ -24,48 +37,61 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
+        Self::start_after(|_| {})
+    }
+
+    /// A server whose data, when it has been made, is moved elsewhere, say.
+    fn start_after(then: impl FnOnce(&Path)) -> Self {
         // Short: the path of a socket may have 107 bytes.
         let folder = tempfile::Builder::new().prefix("my").tempdir_in("/tmp").unwrap();
         let user = uzers::get_user_by_name("mysql").expect("MariaDB is not installed: run scripts/test");
         chown(folder.path(), Some(user.uid()), Some(user.primary_group_id())).unwrap();
-        let data = format!("--datadir={}", folder.path().join("data").display());
-        // Its own: a server that starts clears up in the folder for temporary files, others' too.
-        let temporary = format!("--tmpdir={}", folder.path().display());
         let made = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--user=mysql", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .args([&data, &temporary, "--innodb-log-file-size=8M", "--innodb-flush-method=nosync"])
+            .args(options(folder.path()))
             .output()
             .expect("MariaDB is not installed: run scripts/test");
         assert!(made.status.success(), "{made:?}");
+        then(&folder.path().join("data"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let running = Command::new("mariadbd")
-            .args([
-                "--no-defaults",
-                "--user=mysql",
-                "--bind-address=127.0.0.1",
-                "--event-scheduler=ON",
-                &data,
-                &temporary,
-            ])
-            .args(["--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=64M"])
-            .args([format!("--port={port}"), format!("--socket={}", file("s")), format!("--pid-file={}", file("pid"))])
-            .args([format!("--log-error={}", file("log"))])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let running = Self::begin(folder.path(), port);
         let mut server = Self { folder, port, running };
-        while !server.as_user("root", "", "").args(["-e", ""]).output().unwrap().status.success() {
-            let ended = server.running.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}: {}", fs::read_to_string(server.path("log")).unwrap_or_default());
-            thread::sleep(PAUSE);
-        }
+        server.is_up();
         let account = "CREATE USER app@localhost IDENTIFIED BY 'it''s \"secret\\\\'; \
             GRANT ALL ON *.* TO app@localhost WITH GRANT OPTION";
         let made = server.as_user("root", "", "").args(["-e", account]).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         server
+    }
+
+    fn begin(folder: &Path, port: u16) -> Child {
+        let file = |name: &str| folder.join(name).display().to_string();
+        let mut command = Command::new("mariadbd");
+        command.args(["--no-defaults", "--user=mysql", "--bind-address=127.0.0.1", "--event-scheduler=ON"]);
+        command.args(options(folder)).arg("--innodb-buffer-pool-size=64M");
+        command.args([
+            format!("--port={port}"),
+            format!("--socket={}", file("s")),
+            format!("--pid-file={}", file("pid")),
+        ]);
+        command.arg(format!("--log-error={}", file("log.err")));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn is_up(&mut self) {
+        while !self.as_user("root", "", "").args(["-e", ""]).output().unwrap().status.success() {
+            let ended = self.running.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {}", fs::read_to_string(self.path("log.err")).unwrap_or_default());
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Starts it again if it has ended.
+    fn runs_again(&mut self) {
+        if self.running.try_wait().unwrap().is_some() {
+            self.running = Self::begin(self.folder.path(), self.port);
+            self.is_up();
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -474,4 +500,42 @@ fn a_server_is_reached_over_the_network() {
     // Whoever may not make the database to try a dump out in is told so, and changes nothing.
     let done = into(&larder, &["--no-safety-snapshot"]);
     assert!(done.code == Some(1) && done.err.contains("cannot make shop_larder_new"), "{done:?}");
+}
+
+/// Its tables, not its journal, are on a disk that is soon full: what is to be loaded does not fit beside what there is.
+/// The server may survive that, or end when it has no room to take back a part of a load either; nothing was dropped.
+#[test]
+fn a_disk_without_room_leaves_the_database_as_it_is() {
+    let disk = Disk::new(120 << 20);
+    let mut server = Server::start_after(|data| {
+        let script = "cp -a \"$0/.\" \"$1\" && chmod --reference \"$0\" \"$1\" && chown --reference \"$0\" \"$1\" && \
+                      rm -r \"$0\" && ln -s \"$1\" \"$0\"";
+        let moved = Command::new("sh").args(["-c", script]).arg(data).arg(disk.path()).status().unwrap();
+        assert!(moved.success());
+    });
+    let larder = Larder::new();
+    server.sql("", "CREATE DATABASE shop");
+    let rows = "SELECT seq AS id, REPEAT('x', 1000) AS t FROM seq_1_to_20000";
+    server.sql("shop", &format!("CREATE TABLE items AS {rows}"));
+    configure(&larder, &server, "database = \"shop\"");
+    assert_eq!(run(&larder).code, Some(0));
+    let content = |server: &Server| server.sql("shop", "SELECT COUNT(*), SUM(id) FROM items");
+    let stored = content(&server);
+    server.sql("shop", "DROP TABLE items; CREATE TABLE items AS SELECT 1 AS id, '' AS t");
+    let changed = content(&server);
+    let room = rustix::fs::statvfs(disk.path()).unwrap();
+    // Enough for a new database, and not for what comes into it.
+    let junk = usize::try_from(room.f_bavail * room.f_frsize).unwrap() - (8 << 20);
+    fs::write(disk.path().join("junk"), vec![1; junk]).unwrap();
+    let done = larder.configured(&["restore", "db@latest", "--into", "db", "--yes"]);
+    assert!(done.code == Some(1) && done.out.contains("what was there before is snapshot"), "{done:?}");
+    let said = ["The table 'items' is full", "Lost connection to server"].map(|words| done.err.contains(words));
+    assert_ne!(said, [false; 2], "{done:?}");
+    assert_eq!(done.out.contains("db is what it was before"), server.running.try_wait().unwrap().is_none(), "{done:?}");
+    fs::remove_file(disk.path().join("junk")).unwrap();
+    server.runs_again();
+    assert_eq!(content(&server), changed);
+    larder.puts("db@latest", "db");
+    assert_eq!((content(&server), server.databases()), (stored, vec!["shop".to_owned()]));
+    assert_eq!(run(&larder).code, Some(0));
 }

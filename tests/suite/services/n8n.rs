@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
+use crate::support::disk::Disk;
 use crate::support::exhaustive;
 use crate::support::peak::peak_bytes;
 use crate::support::waiting::wait_for;
@@ -248,6 +249,35 @@ fn a_restore_that_is_killed_can_be_done_again() {
     assert!(n8n.does(&["open"]).contains("token of the shop"));
     larder.backs_up();
     larder.ok(&["check", "--read-data"]);
+}
+
+/// Its database is on a disk that is soon full: the workflows do not fit, and what was there is put back.
+#[test]
+fn a_disk_without_room_leaves_what_was_there() {
+    let disk = Disk::new(2 << 20);
+    let (n8n, larder) = (N8n::fixture(), Larder::new());
+    for file in ["config", "workflow.json", "credentials.json"] {
+        fs::copy(n8n.path(".n8n").join(file), disk.path().join(file)).unwrap();
+    }
+    fs::remove_dir_all(n8n.path(".n8n")).unwrap();
+    std::os::unix::fs::symlink(disk.path(), n8n.path(".n8n")).unwrap();
+    larder.configure(&n8n.keys(""));
+    let stored = json!([{"id": "0", "name": "large", "active": false, "notes": "x".repeat(700_000)}]);
+    n8n.write("workflow.json", &stored);
+    larder.backs_up();
+    let changed = json!([{"id": "0", "name": "small", "active": false}]);
+    n8n.write("workflow.json", &changed);
+    fs::write(disk.path().join("junk"), vec![1; 1_600_000]).unwrap();
+    let done = larder.puts_back("flows");
+    let report = done.json();
+    assert_eq!((done.code, report["put_back"].as_bool()), (Some(1), Some(true)), "{done:?}");
+    let error = report["errors"][0].as_str().unwrap();
+    assert!(error.contains("n8n import:workflow") && error.contains("database or disk is full"), "{error}");
+    assert_eq!(n8n.read("workflow.json"), changed);
+    fs::remove_file(disk.path().join("junk")).unwrap();
+    larder.puts("flows@latest", "flows");
+    assert_eq!(n8n.read("workflow.json"), stored);
+    larder.backs_up();
 }
 
 /// A workflow and a credential, as people make them.

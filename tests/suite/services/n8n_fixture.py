@@ -3,7 +3,7 @@
 
 Not n8n: it knows no nodes and runs nothing. Credentials are "encrypted" so that a wrong key is told.
 """
-import base64, hashlib, json, os, signal, sys, time
+import base64, errno, hashlib, json, os, signal, sys, time
 
 folder = os.path.join(os.environ.get("N8N_USER_FOLDER") or os.environ["HOME"], ".n8n")
 os.makedirs(folder, exist_ok=True)
@@ -17,15 +17,22 @@ def load(name, otherwise):
         return otherwise
 
 
-def save(name, what):
-    with open(os.path.join(folder, name), "w") as file:
-        json.dump(what, file)
-
-
 def give_up(message):
     print(message)
     print(message, file=sys.stderr)
     sys.exit(1)
+
+
+def save(name, what):
+    """All of it or nothing, as in a transaction."""
+    place = os.path.join(folder, name)
+    try:
+        with open(place + ".new", "w") as file:
+            json.dump(what, file)
+        os.replace(place + ".new", place)
+    except OSError as error:
+        os.remove(place + ".new")
+        give_up("There was an error: SQLITE_FULL: database or disk is full" if error.errno == errno.ENOSPC else str(error))
 
 
 # As it starts: the key in its settings and the one in its environment must be the same; without either it makes one up.

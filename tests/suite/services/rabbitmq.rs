@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use super::drill::proves;
 use crate::support::binary::Larder;
 use crate::support::damage_repo::noise;
+use crate::support::disk::Disk;
 use crate::support::peak::peak_bytes;
 use crate::support::web::{Reply, Web, nobody};
 
@@ -369,6 +371,57 @@ fn a_node_that_is_away_or_breaks_off_leaves_no_snapshot_and_is_started_again() {
     let done = larder.configured(&["run"]);
     assert!(done.code == Some(1) && done.err.contains("hook start: sh failed"), "{done:?}");
     assert_eq!(larder.ok(&["cat", "rabbit@latest:data/messages"]).out, "first");
+}
+
+/// A fixture of a node whose disk has no room: it takes no definitions, and its folder does not take what was stored.
+#[test]
+fn a_disk_without_room_leaves_what_was_there_and_the_node_started() {
+    let (disk, larder) = (Disk::new(2 << 20), Larder::new());
+    let full = Arc::new(AtomicBool::new(false));
+    let refuses = full.clone();
+    let web = Web::start(move |asked| match asked.method.as_str() {
+        "POST" if refuses.load(Ordering::SeqCst) => {
+            Reply::json(500, &json!({"error": "Internal Server Error", "reason": "{file_error, enospc}"}))
+        }
+        "POST" => Reply::new(204, "text/plain", ""),
+        _ => Reply::json(200, &json!({"tags": ["administrator"], "queues": [], "exchanges": [{"name": "e"}]})),
+    });
+    larder.configure(&source(&larder, &web.url(""), ""));
+    larder.backs_up();
+    full.store(true, Ordering::SeqCst);
+    let done = larder.puts_back("rabbit");
+    let report = done.json();
+    assert_eq!((done.code, report["put_back"].as_bool()), (Some(1), Some(false)), "{done:?}");
+    assert!(report["errors"].to_string().contains("/api/definitions answered 500") && done.out.contains("enospc"));
+    let safety = report["safety_snapshot"].as_str().unwrap();
+    assert_eq!(larder.ok(&["cat", &format!("{safety}:definitions.json")]).json()["exchanges"][0]["name"], "e");
+    full.store(false, Ordering::SeqCst);
+    larder.puts("rabbit@latest", "rabbit");
+
+    let (messages, log) = (disk.path().join("messages"), larder.path("log").display().to_string());
+    fs::write(&messages, noise(1, 1_000_000)).unwrap();
+    fs::write(disk.path().join("other"), "stored").unwrap();
+    let hooks = format!(
+        "data_directory = \"{}\"\n[source.rabbit.hooks]\nstop = \"echo stop >>{log}\"\nstart = \"echo start >>{log}\"\n",
+        disk.path().display()
+    );
+    larder.configure(&source(&larder, &web.url(""), &hooks));
+    larder.backs_up();
+    fs::write(&messages, "few").unwrap();
+    fs::write(disk.path().join("other"), "changed").unwrap();
+    disk.resize(500_000);
+    fs::remove_file(&log).unwrap();
+    let done = larder.puts_back("rabbit");
+    let report = done.json();
+    assert_eq!((done.code, report["put_back"].as_bool()), (Some(1), Some(true)), "{done:?}");
+    assert!(report["errors"][0].as_str().unwrap().contains("No space left on device"), "{done:?}");
+    let there = ["messages", "other"].map(|name| fs::read_to_string(disk.path().join(name)).unwrap());
+    assert_eq!(there, ["few", "changed"]);
+    // For the safety snapshot, for what was stored, and for what was there.
+    assert_eq!(fs::read_to_string(&log).unwrap(), "stop\nstart\n".repeat(3));
+    disk.resize(2 << 20);
+    larder.puts("rabbit@latest", "rabbit");
+    assert!(fs::read(&messages).unwrap()[..] == noise(1, 1_000_000)[..]);
 }
 
 /// Definitions of 32 MiB, and their way back, take no more memory than small ones.

@@ -311,6 +311,33 @@ fn a_restore_that_fails_leaves_what_was_there() {
     assert!(gateway.objects() == now, "as before the restore");
 }
 
+/// It takes the small objects, and not the large one; then what was there is put back into what room there is.
+#[test]
+fn a_server_without_room_is_left_what_it_had() {
+    let (gateway, larder) = (Gateway::new("full"), Larder::new());
+    let client = gateway.client();
+    (0..5).for_each(|n| put(&client, &format!("a/{n}"), &format!("stored {n}")));
+    client.put("large", &Headers::new(), &noise(5, 3 << 20)).unwrap();
+    gateway.configure(&larder, "");
+    done(&larder);
+    let stored = gateway.objects();
+    client.delete(&["large".to_owned()]).unwrap();
+    (0..5).for_each(|n| put(&client, &format!("a/{n}"), "changed"));
+    put(&client, "later", "later");
+    let now = gateway.objects();
+    gateway.cluster.limit("full", 1 << 20);
+    let ended = with_configuration(&larder, &["restore", "pail@latest", "--into", "pail", "--yes"]);
+    let report = ended.json();
+    assert_eq!((ended.code, &report["put_back"]), (Some(1), &Value::from(true)), "{ended:?}");
+    let error = report["errors"][0].as_str().unwrap();
+    assert!(error.contains("large: the server has no room for it") && error.contains("QuotaExceeded"), "{error}");
+    assert!(gateway.objects() == now, "as before the restore");
+    gateway.cluster.limit("full", 1 << 30);
+    restored(&larder);
+    assert!(gateway.objects() == stored, "content and headers");
+    done(&larder);
+}
+
 /// Killed when a part of the objects is back: the bucket is a mixture, nothing is deleted yet, and it can be done again.
 #[test]
 fn a_restore_that_is_killed_can_be_done_again() {

@@ -119,6 +119,13 @@ impl Cluster {
         run("radosgw-admin", &[&["-c", &self.conf()], arguments].concat())
     }
 
+    /// How many bytes a bucket may hold from now on.
+    pub fn limit(&self, bucket: &str, bytes: u64) {
+        let size = format!("--max-size={bytes}B");
+        self.admin(&["quota", "set", "--quota-scope=bucket", "--bucket", bucket, &size]);
+        self.admin(&["quota", "enable", "--quota-scope=bucket", "--bucket", bucket]);
+    }
+
     /// The names of a bucket's objects as the cluster itself keeps them.
     pub fn names(&self, bucket: &str) -> Vec<String> {
         let listed = self.admin(&["bucket", "list", "--bucket", bucket, "--max-entries", "100000"]);
