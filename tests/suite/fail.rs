@@ -7,8 +7,15 @@
 
 use std::sync::Arc;
 
+use larder::ops::retention::flaw;
+use larder::run::daemon::Place as _;
+use larder::run::report::Status;
+use larder::run::{self, Request};
 use larder::storage::ErrorKind;
+use tempfile::TempDir;
 
+use crate::support::CallKind;
+use crate::support::days::{Days, Store, key};
 use crate::support::failing::{Failing, Fault, Lasts, Moment, Of};
 use crate::support::jobs::{Job, Outcome};
 use crate::support::past::Ground;
@@ -95,4 +102,49 @@ fn every_call_meets_both_errors_once() {
             assert!(faults(at).iter().any(|fault| fault.kind == kind && fault.lasts == Lasts::Once), "{at} {kind:?}");
         }
     }
+}
+
+/// What could not be read back for a moment may be as good as ever: it keeps its place.
+#[test]
+fn a_read_that_fails_is_no_flaw_of_a_snapshot() {
+    let mut not_verified = 0;
+    for at in 0.. {
+        let folder = TempDir::new().unwrap();
+        let start = "2026-03-10T12:00:00Z";
+        let plain = Days::new(folder.path(), start, "UTC");
+        let Store::Memory(memory) = &plain.store else { panic!("it is in memory") };
+        let fault = Fault {
+            at,
+            of: Of::Kind(CallKind::Get),
+            kind: ErrorKind::Other,
+            lasts: Lasts::Once,
+            moment: Moment::Before,
+        };
+        let failing = Arc::new(Failing::new(Arc::new(memory.clone()), fault));
+        let days = Days::with(Store::Any(failing.clone()), key(), folder.path(), start);
+        days.text.replace(
+            "[repository]\npath = \"/r\"\n[source.flows]\nkind = \"command\"\ncommand = [\"echo\", \"[1]\"]\n\
+             file = \"flows.json\"\n"
+                .to_owned(),
+        );
+        let (config, mut report) = (days.config().unwrap(), None);
+        let turned = days.turn(&config, &mut |repo, world| {
+            let sources: Vec<_> = config.sources.iter().collect();
+            report = repo.ok().map(|repo| run::run(repo, &config, &sources, &Request::default(), world).unwrap());
+        });
+        turned.unwrap();
+        if failing.calls() <= at {
+            break;
+        }
+        let state = plain.open().unwrap().state();
+        let flawed = state.snapshots().iter().find_map(flaw);
+        assert_eq!(flawed, None, "the read of number {at}");
+        let source = report.and_then(|report| report.sources.into_iter().next());
+        if source.is_some_and(|source| source.status == Status::Failed && source.verified == Some(false)) {
+            not_verified += 1;
+            assert_eq!(plain.snapshots("flows").len(), 1);
+            assert!(plain.snapshots("flows")[0].contains("daily"), "{:?}", plain.snapshots("flows"));
+        }
+    }
+    assert!(not_verified > 0, "no read of the verification failed");
 }
