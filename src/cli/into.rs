@@ -38,7 +38,7 @@ pub fn run(session: &mut Session, arguments: &Arguments, source: &str) -> Outcom
         agree()?;
     }
     let observer = session.observer();
-    let world = found.world(session, observer.as_ref(), None);
+    let world = found.world(session, observer.as_ref(), Some(&repo));
     let came = into::put_back(&repo, source, &selected.record, safety, &world).map_err(|error| {
         refused(error).hint("nothing was changed; if there is nothing left to store, add --no-safety-snapshot")
     })?;

@@ -212,6 +212,13 @@ fn has_newer(repo: &Repository, source: &Source, world: &World<'_>, known: u64) 
     repo.refresh().is_ok_and(|state| state.newest_of(series).is_some_and(|newest| newest.seq > known))
 }
 
+/// Waits until no other run of this machine is at a source.
+fn alone_at(source: &Source, world: &World<'_>) -> Alone {
+    Alone::at(world.memory.as_deref(), &format!("source {}", source.name), || {
+        world.observer.event(Event::Note(&format!("{}: waiting for another run that is at it", source.name)));
+    })
+}
+
 /// Takes a source as soon as no other run is at it, and says when. `known`: the log's newest entry when it was found due.
 fn run_alone(
     repo: &Repository,
@@ -221,12 +228,10 @@ fn run_alone(
     run: &str,
     known: u64,
 ) -> Option<(Time, SourceReport)> {
-    let place = world.memory.as_deref().filter(|_| !request.dry_run);
-    let note = |text: &str| world.observer.event(Event::Note(&format!("{}: {text}", source.name)));
-    let _alone = Alone::at(place, &format!("source {}", source.name), || note("waiting for another run that is at it"));
+    let _alone = (!request.dry_run).then(|| alone_at(source, world));
     // An error is one of the backup, too, which says it.
     if request.why == Why::Due && has_newer(repo, source, world, known) {
-        note("another run took it meanwhile");
+        world.observer.event(Event::Note(&format!("{}: another run took it meanwhile", source.name)));
         return None;
     }
     Some(((world.now)(), run_one(repo, source, request, world, run)))
