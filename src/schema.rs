@@ -25,11 +25,15 @@ const FLAWS_MAX: usize = 1000;
 /// of the paths to its values; besides its path, a flaw takes as much as a few steps.
 const STEPS_MAX: usize = 8 << 20;
 const STEPS_OF_A_FLAW: usize = 8;
+/// What of a schema speaks of the same value as the schema itself: each may have a flaw of its own to tell.
+const OF_THE_SAME_VALUE: [&str; 7] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
 
 /// A schema that is one. Without `$schema` of draft 2020-12.
 pub struct Schema {
     schemas: Schemas,
     index: SchemaIndex,
+    /// How many flaws one value can have, about.
+    flaws: usize,
 }
 
 /// Loads nothing.
@@ -48,19 +52,20 @@ impl Schema {
         if !value.is_object() {
             return Err("is no JSON Schema: it must be an object".to_owned());
         }
+        let (_, flaws) = flaws_of_a_value(&value);
         let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
         compiler.use_loader(Box::new(Nowhere));
         compiler.enable_format_assertions();
         let refused = |error: CompileError| format!("is no JSON Schema: {}", why(&error));
         compiler.add_resource(NAME, value).map_err(refused)?;
         let index = compiler.compile(NAME, &mut schemas).map_err(refused)?;
-        Ok(Self { schemas, index })
+        Ok(Self { schemas, index, flaws })
     }
 
     /// Looks at a document. An error says what is wrong with it, or that it has too many values.
     pub fn holds(&self, document: &[u8]) -> Result<(), String> {
-        if steps(document) > STEPS_MAX {
-            let most = STEPS_MAX / (STEPS_OF_A_FLAW + 1);
+        if steps(document).saturating_mul(self.flaws) > STEPS_MAX {
+            let most = STEPS_MAX / (STEPS_OF_A_FLAW + 1) / self.flaws;
             return Err(format!("has too many values to look into: at most {most}, and fewer the deeper they lie"));
         }
         let value: Value = serde_json::from_slice(document).map_err(|error| format!("is no JSON: {error}"))?;
@@ -68,6 +73,26 @@ impl Schema {
             .validate(&value, self.index)
             .map_err(|error| format!("is not as its schema wants: {}", flaws(&error)))
     }
+}
+
+/// How many flaws a value can have by a schema, and by whichever within it lets it have most. What is referred to counts
+/// as one.
+fn flaws_of_a_value(schema: &Value) -> (usize, usize) {
+    let below: Vec<(Option<&str>, &Value)> = match schema {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (Some(name.as_str()), value)).collect(),
+        Value::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        _ => return (0, 1),
+    };
+    // A list stands for all that are in it.
+    let (mut own, mut most) = (usize::from(schema.is_object()), 1);
+    for (name, value) in below {
+        let (of_it, within) = flaws_of_a_value(value);
+        if name.is_none_or(|name| OF_THE_SAME_VALUE.contains(&name)) {
+            own = own.saturating_add(of_it);
+        }
+        most = most.max(within);
+    }
+    (own, if schema.is_object() { most.max(own) } else { most })
 }
 
 /// What a flaw in every value of a document takes. Of what is no JSON it says anything.

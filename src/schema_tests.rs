@@ -121,6 +121,13 @@ fn a_document_of_too_many_values_is_not_looked_into() {
     assert_eq!(holds(schema, &document(most)), Err(said.clone()));
     assert_eq!(holds(schema, &document(10_000_000)), Err(said.clone()));
     assert!(holds(schema, &document(10_000)).unwrap_err().contains("; and 9990 more"));
+    // So is what each of several alternatives finds, of which `items` has two, and one of them two.
+    let either = r#"{"items": {"anyOf": [{"type": "string"}, {"not": {}, "oneOf": [{"minimum": 3}, {}]}]},
+        "properties": {"anyOf": {"type": "array"}}}"#;
+    assert_eq!(Schema::parse(either.as_bytes()).unwrap().flaws, 6);
+    let fewer = said.replace(&most.to_string(), &(most / 6).to_string());
+    assert_eq!(holds(either, &document(most / 6)), Err(fewer));
+    assert!(holds(either, &document(10_000)).unwrap_err().contains("; and 9990 more"));
     // A long path is part of every flaw.
     let deep = format!("{}{}{}", "[".repeat(100), document(100_000), "]".repeat(100));
     assert_eq!(holds(schema, &deep), Err(said));

@@ -85,7 +85,9 @@ fn lives(pid: &str) -> bool {
 
 /// The ids that a script wrote, once there are so many.
 fn pids(path: &std::path::Path, count: usize) -> Vec<String> {
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < LONG, "{}", path.display());
         let written = fs::read_to_string(path).unwrap_or_default();
         if written.ends_with('\n') && written.lines().count() == count {
             return written.lines().map(str::to_owned).collect();

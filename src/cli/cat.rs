@@ -7,7 +7,7 @@ use clap::Args;
 
 use larder::ops::cat;
 
-use crate::cli::chosen::Chosen;
+use crate::cli::chosen::{Chosen, ended};
 use crate::cli::output::Outcome;
 use crate::cli::report::{Exit, Failure};
 use crate::cli::session::{self, Session};
@@ -23,7 +23,7 @@ pub struct Arguments {
 /// Writes it.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
-    let chosen = Chosen::new(&repo, &arguments.what)?;
+    let chosen = Chosen::new(session, &repo, &arguments.what)?;
     if chosen.path.is_empty() {
         return Err(Failure::usage("which file?").hint("SNAPSHOT:PATH, with a path as larder ls shows it"));
     }
@@ -31,6 +31,6 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     match cat::cat(&repo, chosen.root(), &chosen.path, &mut out, session::threads()) {
         // Whoever read has seen enough.
         Err(cat::Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        result => Ok(result.map(|_| Exit::Done)?),
+        result => Ok(result.map(|_| ended(&chosen.selected, Exit::Done))?),
     }
 }

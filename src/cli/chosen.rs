@@ -13,7 +13,8 @@ use larder::repo::Repository;
 use larder::repo::listing::find;
 
 use crate::cli::output::escaped;
-use crate::cli::report::{Failure, no_such_path};
+use crate::cli::report::{Exit, Failure, no_such_path};
+use crate::cli::session::Session;
 
 /// A snapshot, and a path in it: empty for all of it.
 pub struct Chosen {
@@ -25,9 +26,11 @@ pub struct Chosen {
 
 impl Chosen {
     /// What `SNAPSHOT[:PATH]` means.
-    pub fn new(repo: &Repository, text: &OsStr) -> Result<Self, Failure> {
+    pub fn new(session: &mut Session, repo: &Repository, text: &OsStr) -> Result<Self, Failure> {
         let (snapshot, path) = split(text)?;
-        Ok(Self { selected: select::snapshot(repo, &snapshot, Forgotten::Refuse)?, path })
+        let selected = select::snapshot(repo, &snapshot, Forgotten::Refuse)?;
+        warn_of_lost(session, &selected);
+        Ok(Self { selected, path })
     }
 
     /// Makes sure that the path is there.
@@ -48,6 +51,22 @@ impl Chosen {
     pub fn root(&self) -> &ListingRoot {
         &self.selected.record.root
     }
+}
+
+/// Says that there may be a newer snapshot than the newest one.
+pub fn warn_of_lost(session: &mut Session, selected: &Selected) {
+    if let Some(seq) = selected.lost {
+        let id = selected.snapshot.id.short();
+        session.out.warning(format!(
+            "log entry {seq} cannot be read, and may tell of a newer snapshot than {id}; larder rebuild-index --salvage \
+             brings back what can be had"
+        ));
+    }
+}
+
+/// What a command ends with that has ended so: what it did is not all that was asked for if there may be a newer snapshot.
+pub fn ended(selected: &Selected, exit: Exit) -> Exit {
+    if exit == Exit::Done && selected.lost.is_some() { Exit::Damage } else { exit }
 }
 
 fn split(text: &OsStr) -> Result<(String, Vec<u8>), Failure> {

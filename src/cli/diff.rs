@@ -67,8 +67,8 @@ fn joined(above: &[u8], path: &[u8]) -> Vec<u8> {
 /// Shows it.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
-    let before = Chosen::new(&repo, &arguments.before)?.found(&repo)?;
-    let after = Chosen::new(&repo, &arguments.after)?.found(&repo)?;
+    let before = Chosen::new(session, &repo, &arguments.before)?.found(&repo)?;
+    let after = Chosen::new(session, &repo, &arguments.after)?.found(&repo)?;
     let above = if before.path == after.path { before.path.as_slice() } else { b"" };
     let mut lines = Lines::begin(&mut session.out);
     let mut counts = [0u64; ALL.len()];

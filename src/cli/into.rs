@@ -7,6 +7,7 @@ use larder::ops::snapshots::{self, Filter};
 use larder::repo::Repository;
 use larder::run::into::{self, Outcome as Came, Safety};
 
+use crate::cli::chosen::{ended, warn_of_lost};
 use crate::cli::output::{self, Form, Outcome, escaped, size};
 use crate::cli::report::{Exit, Failure};
 use crate::cli::restore::{Arguments, Destination, warn_of_flaw};
@@ -38,7 +39,7 @@ pub fn run(session: &mut Session, arguments: &Arguments, source: &str) -> Outcom
         agree()?;
     }
     let observer = session.observer();
-    let world = found.world(session, observer.as_ref(), None);
+    let world = found.world(session, observer.as_ref(), Some(&repo));
     let came = into::put_back(&repo, source, &selected.record, safety, &world).map_err(|error| {
         refused(error).hint("nothing was changed; if there is nothing left to store, add --no-safety-snapshot")
     })?;
@@ -64,7 +65,9 @@ fn selected(
         return Err(Failure::usage("only a whole snapshot goes back into a service")
             .hint("restore the path with --to, and put it back by hand"));
     }
-    Ok(select::snapshot(repo, &snapshot, Forgotten::Refuse)?)
+    let selected = select::snapshot(repo, &snapshot, Forgotten::Refuse)?;
+    warn_of_lost(session, &selected);
+    Ok(selected)
 }
 
 /// Lets a person choose one of the source's snapshots, the newest first.
@@ -164,5 +167,5 @@ fn show(session: &mut Session, source: &str, selected: &Selected, came: &Came, s
             session.out.say(format!("what was there before is snapshot {}", safety.short()))?;
         }
     }
-    Ok(if restored { Exit::Done } else { Exit::Failed })
+    Ok(if restored { ended(selected, Exit::Done) } else { Exit::Failed })
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use larder::format::listing::{Entry, Node};
 use larder::ops::browse::{self, Depth};
 
-use crate::cli::chosen::Chosen;
+use crate::cli::chosen::{Chosen, ended};
 use crate::cli::entries::{self, Columns};
 use crate::cli::output::{JsonPath, Lines, Outcome, escaped, local_time, rfc3339, size};
 use crate::cli::report::Exit;
@@ -34,10 +34,10 @@ pub struct Arguments {
 /// Lists it.
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
-    let chosen = Chosen::new(&repo, &arguments.what)?;
+    let chosen = Chosen::new(session, &repo, &arguments.what)?;
     if arguments.entries {
         let columns = if arguments.long { Columns::All } else { Columns::Name };
-        return entries::list(session, &repo, &chosen, columns);
+        return Ok(ended(&chosen.selected, entries::list(session, &repo, &chosen, columns)?));
     }
     let depth = if arguments.recursive { Depth::All } else { Depth::Children };
     let mut lines = Lines::begin(&mut session.out);
@@ -49,7 +49,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     for error in &damaged {
         session.out.warning(format!("a part of the listing cannot be read: {error}"));
     }
-    Ok(if damaged.is_empty() { Exit::Done } else { Exit::Damage })
+    Ok(ended(&chosen.selected, if damaged.is_empty() { Exit::Done } else { Exit::Damage }))
 }
 
 /// An entry in JSON.

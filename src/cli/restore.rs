@@ -11,7 +11,7 @@ use larder::ops::restore::{self, Existing, Extra, Mode, Options, Owners, Verify}
 use larder::ops::retention::flaw;
 use larder::repo::state::Snapshot;
 
-use crate::cli::chosen::Chosen;
+use crate::cli::chosen::{Chosen, ended};
 use crate::cli::config::Which;
 use crate::cli::into;
 use crate::cli::output::{self, Form, JsonPath, Outcome, count, escaped, plural, size};
@@ -106,9 +106,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     if !wanted.as_ref().is_some_and(Wanted::to_stdout) {
         check_target(session, arguments, to)?;
     }
-    let chosen = Chosen::new(&repo, what)?;
+    let chosen = Chosen::new(session, &repo, what)?;
     if let Some(wanted) = wanted {
-        return pick::restore(session, &repo, &chosen, &wanted);
+        return Ok(ended(&chosen.selected, pick::restore(session, &repo, &chosen, &wanted)?));
     }
     if !chosen.selected.snapshot.complete {
         let id = chosen.selected.snapshot.id.short();
@@ -129,7 +129,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     } else if report.problems_total > 0 {
         Exit::Incomplete
     } else {
-        Exit::Done
+        ended(&chosen.selected, Exit::Done)
     })
 }
 

@@ -63,7 +63,8 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     if arguments.due {
         let due = agenda::due(&found.config, &repo, &world);
         sources.retain(|source| due.contains(&What::Source(source.name.clone())));
-        if due.is_empty() {
+        // What is due may be sources that nobody named.
+        if sources.is_empty() && !due.iter().any(|what| matches!(what, What::Upkeep(_))) {
             session.out.note("nothing is due");
             if session.out.form() == Form::Json {
                 session.out.json(&Report::of_nothing(session::now()))?;

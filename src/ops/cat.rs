@@ -65,6 +65,17 @@ pub enum Error {
     Write(#[source] io::Error),
 }
 
+impl Error {
+    /// Whether the repository does not give what it should. A storage that does not answer is no damage.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Repo(source) | Error::Lost { source, .. } => source.is_damage(),
+            Error::NoSuchPath { .. } | Error::NotAFile { .. } => true,
+            Error::Write(_) => false,
+        }
+    }
+}
+
 /// A block: pack and place in it.
 type Block = (PackNumber, u32);
 /// A block as a worker opened it.
@@ -296,7 +307,7 @@ impl Ahead<'_> {
     }
 
     /// Hands a block's buffer back to the workers.
-    fn recycle(&self, block: Option<Result<Vec<u8>, String>>) {
+    fn recycle(&self, block: Option<Result<Vec<u8>, RepoError>>) {
         if let Some(Ok(buffer)) = block {
             // When the workers are gone, nobody needs it.
             let _ = self.spent.send(buffer);
@@ -311,7 +322,7 @@ fn write_runs(
     stream: &mut Stream<'_>,
     mut ahead: Ahead<'_>,
 ) -> Result<(), Error> {
-    let mut cached: HashMap<Block, Result<Vec<u8>, String>> = HashMap::new();
+    let mut cached: HashMap<Block, Result<Vec<u8>, RepoError>> = HashMap::new();
     let mut at = 0;
     for run in &schedule.runs {
         ahead.order();
@@ -321,7 +332,7 @@ fn write_runs(
         if run.open == Open::Next {
             let block = match ahead.next() {
                 Err(RepoError::Worker) => return Err(RepoError::Worker.into()),
-                block => block.map_err(|error| error.to_string()),
+                block => block,
             };
             ahead.order();
             cached.insert(run.block, block);
@@ -341,13 +352,17 @@ fn write_runs(
 fn write_chunk(
     repo: &Repository,
     placement: &Placement,
-    block: &Result<Vec<u8>, String>,
+    block: &Result<Vec<u8>, RepoError>,
     stream: &mut Stream<'_>,
 ) -> Result<(), Error> {
     let Placement { id, pack, offset, bytes, .. } = *placement;
     let chunk = match block {
         Ok(block) => verified(repo, Kind::Data, block, offset, bytes, &id),
-        Err(reason) => Err(RepoError::Damaged { object: format!("{} chunk {id}", Kind::Data), reason: reason.clone() }),
+        // Then nobody knows what is in the block.
+        Err(RepoError::Storage(error)) if !error.is_damage() => Err(error.clone().into()),
+        Err(error) => {
+            Err(RepoError::Damaged { object: format!("{} chunk {id}", Kind::Data), reason: error.to_string() })
+        }
     };
     match chunk {
         Ok(chunk) => stream.put(chunk),

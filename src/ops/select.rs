@@ -24,6 +24,8 @@ pub struct Selected {
     pub snapshot: Snapshot,
     /// What it is.
     pub record: Record,
+    /// A log entry that cannot be read and may tell of a newer one, if the newest was meant.
+    pub lost: Option<u64>,
 }
 
 /// Whether forgotten snapshots can be meant.
@@ -102,7 +104,10 @@ fn path_begins(text: &str) -> Option<usize> {
 pub fn snapshot(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<Selected, Error> {
     let snapshot = named(repo, text, forgotten)?;
     let record = repo.record(&snapshot)?;
-    Ok(Selected { snapshot, record })
+    let state = repo.state();
+    let mut lost = state.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > snapshot.seq);
+    let lost = lost.next().filter(|_| text == LATEST || text.ends_with(AT_LATEST));
+    Ok(Selected { snapshot, record, lost })
 }
 
 /// The same without its record, which may be damaged: for what changes only the log.

@@ -56,6 +56,17 @@ pub enum Flaw {
     Staging(#[from] io::Error),
 }
 
+impl Flaw {
+    /// Whether it is one of what is stored. Else it could not be looked at now, and nothing is known of it.
+    pub fn is_known(&self) -> bool {
+        match self {
+            Flaw::Form(_) => true,
+            Flaw::Unreadable(error) => error.is_damage(),
+            Flaw::Staging(_) => false,
+        }
+    }
+}
+
 /// Reads a file back and looks whether it has its form.
 pub fn verify(repo: &Repository, root: &ListingRoot, path: &[u8], form: Form, threads: usize) -> Result<(), Flaw> {
     match form {

@@ -138,10 +138,7 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         match self {
             Error::Damaged { .. } | Error::MissingChunk { .. } | Error::PackLost { .. } | Error::Newer { .. } => true,
-            Error::Storage(error) => {
-                use storage::ErrorKind::{NotFound, TooLong, TooShort};
-                matches!(error.kind, NotFound | TooShort | TooLong)
-            }
+            Error::Storage(error) => error.is_damage(),
             _ => false,
         }
     }

@@ -1,7 +1,8 @@
 //! Putting a snapshot back into the service it was taken of.
 //!
 //! Promise: the present state is stored first, and put back if anything fails; what was stopped is started again, even
-//! if larder is killed meanwhile.
+//! if larder is killed meanwhile. No run of this machine backs up the source while it is half of the one and half of the
+//! other.
 //! Left out on purpose: asking. Whoever calls has shown `plan` and got an answer.
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::ops::snapshots;
 use crate::repo::Repository;
 use crate::run::hooks::{self, Facts};
 use crate::run::services::{Held, Purpose, Stored, release, service, with_causes};
-use crate::run::{World, store};
+use crate::run::{World, alone_at, store};
 
 /// The tag of what a restore stored first.
 pub const SAFETY_TAG: &str = "before-restore";
@@ -92,6 +93,7 @@ pub fn put_back(
     world: &World<'_>,
 ) -> Result<Outcome, String> {
     let mut outcome = Outcome::default();
+    let _alone = alone_at(source, world);
     // From here on, so that nothing changes between what is stored and what is replaced.
     let mut held = service(&source.kind).hold(Purpose::PutBack(record), world)?;
     if safety == Safety::Take {

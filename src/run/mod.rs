@@ -212,6 +212,13 @@ fn has_newer(repo: &Repository, source: &Source, world: &World<'_>, known: u64) 
     repo.refresh().is_ok_and(|state| state.newest_of(series).is_some_and(|newest| newest.seq > known))
 }
 
+/// Waits until no other run of this machine is at a source.
+fn alone_at(source: &Source, world: &World<'_>) -> Alone {
+    Alone::at(world.memory.as_deref(), &format!("source {}", source.name), || {
+        world.observer.event(Event::Note(&format!("{}: waiting for another run that is at it", source.name)));
+    })
+}
+
 /// Takes a source as soon as no other run is at it, and says when. `known`: the log's newest entry when it was found due.
 fn run_alone(
     repo: &Repository,
@@ -221,12 +228,10 @@ fn run_alone(
     run: &str,
     known: u64,
 ) -> Option<(Time, SourceReport)> {
-    let place = world.memory.as_deref().filter(|_| !request.dry_run);
-    let note = |text: &str| world.observer.event(Event::Note(&format!("{}: {text}", source.name)));
-    let _alone = Alone::at(place, &format!("source {}", source.name), || note("waiting for another run that is at it"));
+    let _alone = (!request.dry_run).then(|| alone_at(source, world));
     // An error is one of the backup, too, which says it.
     if request.why == Why::Due && has_newer(repo, source, world, known) {
-        note("another run took it meanwhile");
+        world.observer.event(Event::Note(&format!("{}: another run took it meanwhile", source.name)));
         return None;
     }
     Some(((world.now)(), run_one(repo, source, request, world, run)))
@@ -286,13 +291,12 @@ fn snapshot(
     match done {
         Ok(stored) => {
             report.stored(&stored);
-            let before = report.errors.len();
-            if stored.counts.bytes < source.min_bytes {
-                report.fail(format!("has {} bytes, less than {} (min_bytes)", stored.counts.bytes, source.min_bytes));
-            }
+            let small = (stored.counts.bytes < source.min_bytes)
+                .then(|| format!("has {} bytes, less than {} (min_bytes)", stored.counts.bytes, source.min_bytes));
+            small.iter().for_each(|flaw| report.fail(flaw));
             if let Some(id) = stored.snapshot {
-                look(repo, id, prepared, world, report);
-                if let Some(flaw) = report.errors.get(before).cloned()
+                let flaw = look(repo, id, prepared, world, report);
+                if let Some(flaw) = small.or(flaw)
                     && let Err(error) = note::refuted(repo, id, &flaw, &request.tags, (world.now)())
                 {
                     report.fail(format!("what is wrong with snapshot {} is not noted: {error}", id.short()));
@@ -343,24 +347,38 @@ fn with_advice(error: &backup::Error) -> String {
     advice.map_or_else(|| with_causes(error), |advice| format!("{} ({advice})", with_causes(error)))
 }
 
-/// Reads back what has a form.
-fn look(repo: &Repository, id: SnapshotId, prepared: &Prepared, world: &World<'_>, report: &mut SourceReport) {
+/// Reads back what has a form. Gives the first flaw of what is stored; one that cannot be looked at now has none that is
+/// known.
+fn look(
+    repo: &Repository,
+    id: SnapshotId,
+    prepared: &Prepared,
+    world: &World<'_>,
+    report: &mut SourceReport,
+) -> Option<String> {
     if prepared.forms.is_empty() {
-        return;
+        return None;
     }
     let state = repo.state();
     let root = state.snapshot(&id).ok_or_else(|| "is not there any more".to_owned());
     let root = root.and_then(|snapshot| repo.record(snapshot).map_err(|error| error.to_string()));
     let root = match root {
         Ok(record) => record.root,
-        Err(error) => return report.fail(format!("snapshot {}: {error}", id.short())),
+        Err(error) => {
+            report.fail(format!("snapshot {}: {error}", id.short()));
+            return None;
+        }
     };
+    let mut known = None;
     for (path, form) in &prepared.forms {
         if let Err(flaw) = verify(repo, &root, path, *form, world.threads) {
-            report.fail(format!("{} {}", String::from_utf8_lossy(path), with_causes(&flaw)));
+            let said = format!("{} {}", String::from_utf8_lossy(path), with_causes(&flaw));
+            report.fail(&said);
+            known = known.or(flaw.is_known().then_some(said));
         }
     }
     report.verified = Some(report.status != Status::Failed);
+    known
 }
 
 fn forget_older(repo: &Repository, source: &Source, world: &World<'_>, report: &mut SourceReport) {

@@ -77,7 +77,7 @@ pub enum ErrorKind {
 }
 
 /// A storage call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("cannot {call} {object}: {reason}")]
 pub struct Error {
     /// The kind, to decide by.
@@ -104,6 +104,11 @@ impl Error {
             ),
             _ => None,
         }
+    }
+
+    /// Whether an object is not there as it should be. A storage that does not answer is no damage.
+    pub fn is_damage(&self) -> bool {
+        matches!(self.kind, ErrorKind::NotFound | ErrorKind::TooShort | ErrorKind::TooLong)
     }
 
     /// An object ends before the range asked for does.

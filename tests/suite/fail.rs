@@ -7,8 +7,16 @@
 
 use std::sync::Arc;
 
+use larder::ops::retention::flaw;
+use larder::run::daemon::Place as _;
+use larder::run::drill::{self, Verdict};
+use larder::run::report::{SourceReport, Status};
+use larder::run::{self, Request};
 use larder::storage::ErrorKind;
+use tempfile::TempDir;
 
+use crate::support::CallKind;
+use crate::support::days::{Days, Store, key};
 use crate::support::failing::{Failing, Fault, Lasts, Moment, Of};
 use crate::support::jobs::{Job, Outcome};
 use crate::support::past::Ground;
@@ -95,4 +103,80 @@ fn every_call_meets_both_errors_once() {
             assert!(faults(at).iter().any(|fault| fault.kind == kind && fault.lasts == Lasts::Once), "{at} {kind:?}");
         }
     }
+}
+
+/// A repository in memory, and the same one, of which a read fails; a source, and drills in a folder.
+fn of_which_a_read_fails(folder: &TempDir, at: u64, lasts: Lasts) -> (Days, Days, Arc<Failing>) {
+    let start = "2026-03-10T12:00:00Z";
+    let plain = Days::new(folder.path(), start, "UTC");
+    let Store::Memory(memory) = &plain.store else { panic!("it is in memory") };
+    let fault = Fault { at, of: Of::Kind(CallKind::Get), kind: ErrorKind::Other, lasts, moment: Moment::Before };
+    let failing = Arc::new(Failing::new(Arc::new(memory.clone()), fault));
+    let days = Days::with(Store::Any(failing.clone()), key(), folder.path(), start);
+    let text = format!(
+        "[repository]\npath = \"/r\"\n[drill]\ndirectory = \"{}\"\ncron = \"0 0 1 1 *\"\nenabled = false\n\
+         [source.flows]\nkind = \"command\"\ncommand = [\"echo\", \"[1]\"]\nfile = \"flows.json\"\n",
+        folder.path().display()
+    );
+    [&plain, &days].iter().for_each(|days| drop(days.text.replace(text.clone())));
+    (plain, days, failing)
+}
+
+/// Runs the source, if the repository can be opened.
+fn run(days: &Days) -> Option<SourceReport> {
+    let (config, mut report) = (days.config().unwrap(), None);
+    let turned = days.turn(&config, &mut |repo, world| {
+        let sources: Vec<_> = config.sources.iter().collect();
+        report = repo.ok().map(|repo| run::run(repo, &config, &sources, &Request::default(), world).unwrap());
+    });
+    turned.unwrap();
+    report.and_then(|report| report.sources.into_iter().next())
+}
+
+/// What could not be read back for a moment may be as good as ever: it keeps its place.
+#[test]
+fn a_read_that_fails_is_no_flaw_of_a_snapshot() {
+    let mut not_verified = 0;
+    for at in 0.. {
+        let folder = TempDir::new().unwrap();
+        let (plain, days, failing) = of_which_a_read_fails(&folder, at, Lasts::Once);
+        let source = run(&days);
+        if failing.calls() <= at {
+            break;
+        }
+        let state = plain.open().unwrap().state();
+        let flawed = state.snapshots().iter().find_map(flaw);
+        assert_eq!(flawed, None, "the read of number {at}");
+        if source.is_some_and(|source| source.status == Status::Failed && source.verified == Some(false)) {
+            not_verified += 1;
+            assert_eq!(plain.snapshots("flows").len(), 1);
+            assert!(plain.snapshots("flows")[0].contains("daily"), "{:?}", plain.snapshots("flows"));
+        }
+    }
+    assert!(not_verified > 0, "no read of the verification failed");
+}
+
+/// Nor is it damage that a drill meets.
+#[test]
+fn a_drill_whose_repository_does_not_answer_is_no_verdict() {
+    let mut untried = 0;
+    for at in 0.. {
+        let folder = TempDir::new().unwrap();
+        let (plain, days, failing) = of_which_a_read_fails(&folder, at, Lasts::FromThenOn);
+        assert_eq!(run(&plain).unwrap().status, Status::Done);
+        let (config, mut drilled) = (days.config().unwrap(), None);
+        let turned = days.turn(&config, &mut |repo, world| {
+            let sources: Vec<_> = config.sources.iter().collect();
+            drilled = repo.ok().and_then(|repo| drill::run(repo, &config, &sources, world).pop());
+        });
+        turned.unwrap();
+        if failing.calls() <= at {
+            break;
+        }
+        if let Some(drilled) = drilled {
+            assert!(drilled.verdict == Verdict::Untried && !drilled.damaged, "the read of number {at}: {drilled:?}");
+            untried += 1;
+        }
+    }
+    assert!(untried > 0, "no read of the drill failed");
 }

@@ -39,6 +39,8 @@ pub enum Store {
     Memory(Memory),
     /// In a folder, where another process sees it, too.
     Folder(PathBuf),
+    /// Anywhere.
+    Any(Arc<dyn Storage>),
 }
 
 /// What happens at some time.
@@ -163,6 +165,7 @@ impl Days {
         let storage: Arc<dyn Storage> = match &self.store {
             Store::Memory(memory) => Arc::new(memory.clone()),
             Store::Folder(folder) => Arc::new(Local::open(folder).map_err(|error| error.to_string())?),
+            Store::Any(storage) => storage.clone(),
         };
         let opened = open::open(storage, &self.credential, Some(&self.cache)).map_err(|error| error.to_string());
         Ok(opened?.0)

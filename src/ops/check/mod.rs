@@ -92,9 +92,9 @@ impl Report {
     /// The next backup that knows of this check stores again what its source still has. What no snapshot needs, as after
     /// such a backup, is damaged until it is collected.
     pub fn outlook(&self) -> Option<&'static str> {
-        let mut packs = self.problems.iter().filter(|problem| problem.object.contains(objects::PACKS)).peekable();
-        packs.peek()?;
-        Some(match packs.any(|problem| problem.snapshots_total > 0) {
+        self.problems.iter().find(|problem| problem.object.contains(objects::PACKS))?;
+        // Of whichever problem: what was in a pack whose directory does not open is missing elsewhere.
+        Some(match self.problems.iter().any(|problem| problem.snapshots_total > 0) {
             true => "the next backup from this machine stores again what its source still has of it",
             false => "no snapshot needs what is damaged of packs; larder prune lets it go, with its pack",
         })

@@ -181,11 +181,7 @@ impl Stored<'_> {
         let listed = browse::ls(self.repo, &self.record.root, b"", Depth::All, &mut |entry| {
             if matches!(entry.node, Node::File { .. }) {
                 let read = cat(self.repo, &self.record.root, &entry.path, &mut io::sink(), self.threads);
-                damaged |= read.is_err_and(|error| match error {
-                    cat::Error::Repo(source) | cat::Error::Lost { source, .. } => source.is_damage(),
-                    cat::Error::NoSuchPath { .. } | cat::Error::NotAFile { .. } => true,
-                    cat::Error::Write(_) => false,
-                });
+                damaged |= read.is_err_and(|error| error.is_damage());
             }
             if damaged { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

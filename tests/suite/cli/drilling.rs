@@ -214,6 +214,16 @@ fn a_drill_beside_a_damaged_log_is_proven_and_ends_with_4() {
     assert!(seen.code == 4 && seen.stderr.contains("warning: log entry "), "{}{}", seen.stdout, seen.stderr);
     assert!(seen.stdout.contains("files  proven "), "{}", seen.stdout);
     nothing_is_left(&shell);
+    // Nor is what comes back the newest there was. Who wants this one by its name gets it.
+    let listed = shell.types("snapshots --source files --json").json();
+    let older = listed[0]["id"].as_str().unwrap().to_owned();
+    let lost = "warning: log entry * cannot be read, and may tell of a newer snapshot than *; larder rebuild-index *";
+    for line in ["restore files@latest --to back --quiet", "restore files@latest --into files --yes --quiet"] {
+        shell.types(line).sees(4, "", lost);
+        assert_eq!(shell.read("data/one"), if line.contains("--into") { "one\n" } else { "other\n" });
+    }
+    shell.types("cat files@latest:one").sees(4, "one", lost);
+    assert_eq!((shell.types("ls files@latest").code, shell.types(&format!("ls {older}")).code), (4, 0));
 }
 
 /// The drill of a run, too: the run ends with 4, and the report says what to do.

@@ -140,7 +140,10 @@ fn only_what_is_due_is_run() {
         let report = seen.json();
         report["sources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(names(shell.types("run --due --json")), ["flows", "settings"]);
+    assert_eq!(names(shell.types("run flows --due --json")), ["flows"]);
+    // Another one is due still, and nobody named it: the hooks of runs stop nothing for that.
+    shell.types("run flows --due").sees(0, "", "note: nothing is due");
+    assert_eq!(names(shell.types("run --due --json")), ["settings"]);
     shell.types("run --due").sees(0, "", "note: nothing is due");
 }
 

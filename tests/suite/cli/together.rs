@@ -102,6 +102,35 @@ fn a_daemon_says_that_it_waits_for_another_run_and_leaves_a_source_to_it() {
     assert_eq!((snapshots(&shell, "both"), shell.read("turns").as_str()), (1, "begin both\nend both\n"));
 }
 
+/// Else a backup would hold half of what is being put back, and count as a good one.
+#[test]
+fn a_backup_waits_for_a_restore_into_its_source_and_a_restore_for_a_backup() {
+    let shell = new();
+    configure(&shell, "one.toml", &["both"]);
+    configure(&shell, "two.toml", &["both"]);
+    let here = shell.folder.path().display();
+    let until = |name: &str| format!("until [ -e {here}/{name} ]; do sleep 0.05; done");
+    let put_back =
+        format!("restore_command = \"echo put >>{here}/turns; {}; cat; echo back >>{here}/turns\"\n", until("go"));
+    shell.write("one.toml", &(shell.read("one.toml") + &put_back));
+    shell.types("run --config one.toml --quiet").sees(0, "", "");
+    let restore = "restore both@latest --into both --yes --no-safety-snapshot --config one.toml";
+    let restoring = Daemon::start(&shell, restore, "log-one");
+    wait_for("it is being put back", || shell.read("turns").ends_with("put\n"));
+    shell.write("two.toml", &shell.read("two.toml").replace("sleep 0.2", &until("on")));
+    let running = Daemon::start(&shell, "run --config two.toml", "log-two");
+    running.says(1, "both: waiting for another run that is at it\n");
+    shell.write("go", "");
+    assert_eq!(restoring.ends().code(), Some(0));
+    wait_for("it is backed up", || shell.read("turns").ends_with("begin both\n"));
+    let restoring = Daemon::start(&shell, restore, "log-one");
+    restoring.says(1, "both: waiting for another run that is at it\n");
+    shell.write("on", "");
+    assert_eq!((running.ends().code(), restoring.ends().code()), (Some(0), Some(0)));
+    let turns = ["begin both", "end both", "put", "back"].repeat(2);
+    assert_eq!(shell.read("turns").lines().collect::<Vec<_>>(), turns);
+}
+
 /// What fails with one is not well because the other is.
 #[test]
 fn a_failure_of_one_configuration_is_remembered_while_the_other_is_well() {

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::binary::{Done, Larder};
-use crate::support::damage_repo::noise;
 use crate::support::docker::{BOX, Engine};
+use crate::support::hold::Hold;
 use crate::support::waiting::wait_for;
 
 /// What a run says of each source: whether there is a snapshot, and what was wrong.
@@ -93,8 +93,7 @@ fn an_n8n_that_dies_in_the_middle_of_an_export_leaves_no_snapshot() {
 fn an_engine_that_dies_while_a_container_is_stopped_is_said() {
     let (mut engine, larder) = (Engine::start(), Larder::new());
     let volume = engine.volume("data", &[]);
-    // It takes a while to read.
-    fs::write(volume.join("file"), &noise(1, 6 << 20)[..]).unwrap();
+    fs::write(volume.join("file"), "something").unwrap();
     let waiter = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
     engine.ok(&[
         "run",
@@ -116,9 +115,12 @@ fn an_engine_that_dies_while_a_container_is_stopped_is_said() {
     ));
     let config = larder.path("larder.toml").display().to_string();
     let mut command = engine.larder_command(&larder, &["run", "--json", "--config", &config]);
+    let hold = Hold::new(&[volume.join("file")]);
     let running = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    wait_for("the container is stopped", || engine.state("db") == "exited");
+    wait_for("the volume is read", || hold.is_met());
+    assert_eq!(engine.state("db"), "exited");
     engine.dies();
+    drop(hold);
     let done = Done::of(running.wait_with_output().unwrap(), &["run"]);
     let sources = &done.json()["sources"];
     let errors = sources[0]["errors"].to_string();
