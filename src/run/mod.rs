@@ -360,13 +360,16 @@ fn look(
         return None;
     }
     let state = repo.state();
-    let root = state.snapshot(&id).ok_or_else(|| "is not there any more".to_owned());
-    let root = root.and_then(|snapshot| repo.record(snapshot).map_err(|error| error.to_string()));
-    let root = match root {
+    let Some(snapshot) = state.snapshot(&id) else {
+        report.fail(format!("snapshot {} is not there any more", id.short()));
+        return None;
+    };
+    let root = match repo.record(snapshot) {
         Ok(record) => record.root,
         Err(error) => {
-            report.fail(format!("snapshot {}: {error}", id.short()));
-            return None;
+            let said = format!("snapshot {}: {error}", id.short());
+            report.fail(&said);
+            return error.is_damage().then_some(said);
         }
     };
     let mut known = None;
