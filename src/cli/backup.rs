@@ -117,6 +117,10 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
             .hint("larder backup --command NAME -- CMD ARG..."));
     }
     let name = arguments.stdin.as_ref().or(arguments.command.as_ref());
+    if name.is_some_and(|name| name.as_bytes().contains(&b'/')) {
+        return Err(Failure::usage("the name of a stream is that of one file, without /")
+            .hint("--source names what it belongs to"));
+    }
     let source = match (&arguments.source, name) {
         (Some(source), _) => source.clone(),
         (None, Some(name)) => name.to_string_lossy().into_owned(),

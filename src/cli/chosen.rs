@@ -13,7 +13,7 @@ use larder::repo::Repository;
 use larder::repo::listing::find;
 
 use crate::cli::output::escaped;
-use crate::cli::report::{Exit, Failure, no_such_path};
+use crate::cli::report::{Exit, Failure, no_such_path, some_of};
 use crate::cli::session::Session;
 
 /// A snapshot, and a path in it: empty for all of it.
@@ -30,6 +30,7 @@ impl Chosen {
         let (snapshot, path) = split(text)?;
         let selected = select::snapshot(repo, &snapshot, Forgotten::Refuse)?;
         warn_of_lost(session, &selected);
+        let path = as_meant(repo, &selected.record.root, path)?;
         Ok(Self { selected, path })
     }
 
@@ -85,6 +86,43 @@ fn split(text: &OsStr) -> Result<(String, Vec<u8>), Failure> {
     Ok((snapshot, path[start..path.len().saturating_sub(end).max(start)].to_vec()))
 }
 
+/// The path that is there: as it was given, or what listings show as what was given.
+fn as_meant(repo: &Repository, root: &ListingRoot, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let Some(shown) = std::str::from_utf8(&path).ok().and_then(unescaped) else { return Ok(path) };
+    repo.catch_up()?;
+    let meant = find(repo, root, &path)?.is_none() && find(repo, root, &shown)?.is_some();
+    Ok(if meant { shown } else { path })
+}
+
+/// What [`escaped`] shows as a text; `None` for a text without escapes.
+fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split('\\');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    let mut any = false;
+    while let Some(part) = parts.next() {
+        any = true;
+        let mut take = |byte: &[u8], rest: &str| {
+            bytes.extend_from_slice(byte);
+            bytes.extend_from_slice(rest.as_bytes());
+        };
+        match part.chars().next() {
+            // Two in a row stand for one, and what follows is text.
+            None => take(b"\\", parts.next()?),
+            Some('n') => take(b"\n", &part[1..]),
+            Some('t') => take(b"\t", &part[1..]),
+            Some('r') => take(b"\r", &part[1..]),
+            Some('x') => take(&hex::decode(part.get(1..3)?).ok()?, &part[3..]),
+            Some('u') => {
+                let (digits, rest) = part.strip_prefix("u{")?.split_once('}')?;
+                let shown = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+                take(shown.encode_utf8(&mut [0; 4]).as_bytes(), rest);
+            }
+            Some(_) => return None,
+        }
+    }
+    any.then_some(bytes)
+}
+
 /// Which of all snapshots.
 #[derive(Debug, Args)]
 pub struct Among {
@@ -105,4 +143,19 @@ impl Among {
         let Self { source, host, tag } = self;
         Filter { source: source.clone(), host: host.clone(), tag: tag.clone(), forgotten: false }
     }
+
+    /// What there is to say when nothing fits: that nobody knows the source.
+    pub fn unknown_source(&self, repo: &Repository) -> Option<String> {
+        let latest = format!("{}@latest", self.source.as_deref()?);
+        match select::named(repo, &latest, Forgotten::Refuse).err()? {
+            select::Error::UnknownSource { source_name, known } if !known.is_empty() => {
+                Some(format!("there is no snapshot of a source {source_name:?}; there are {}", some_of(&known)))
+            }
+            _ => None,
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "chosen_tests.rs"]
+mod tests;

@@ -52,6 +52,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     })?;
     lines.end()?;
     session.out.aside(format!("{} in {}", plural(searched.found, "entry"), plural(searched.snapshots, "snapshot")))?;
+    if listing.rows.is_empty() {
+        arguments.among.unknown_source(&repo).into_iter().for_each(|said| session.out.note(said));
+    }
     for (snapshot, error) in &searched.damaged {
         session.out.warning(format!("a part of snapshot {} cannot be read: {error}", snapshot.short()));
     }

@@ -60,9 +60,9 @@ struct Arguments {
 }
 
 const EXITS: &str = "\
-Exit codes: 0 done; 1 error, nothing lost; 2 usage; 3 done, but some entries could not be read or put back; 4 damage found;
-5 no snapshot as new as max_age wants it; 10 no repository there; 11 repository busy or storage refused;
-12 wrong password or newer format
+Exit codes: 0 done; 1 error, nothing lost; 2 usage; 3 done, but some entries could not be read or put back; 4 damage \
+found; 5 no snapshot as new as max_age wants it; 10 no repository there; 11 repository busy or storage refused; 12 wrong \
+password or newer format
 
 SNAPSHOT is the beginning of an id, `latest`, or `SOURCE@latest`; PATH is a path in it, as `larder ls` shows it.";
 

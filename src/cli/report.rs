@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-pub use meanings::no_such_path;
+pub use meanings::{no_such_path, some_of};
 
 use crate::cli::output::harmless;
 

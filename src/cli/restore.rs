@@ -256,7 +256,8 @@ fn show(session: &mut Session, arguments: &Arguments, to: &Path, report: &Report
         return session.out.json(&answer(arguments, to, report, seconds));
     }
     for planned in &report.planned {
-        session.out.line(format!("{:<9}{}", word(planned.action), escaped(&planned.path)))?;
+        let path = if planned.path.is_empty() { ".".to_owned() } else { escaped(&planned.path) };
+        session.out.line(format!("{:<9}{path}", word(planned.action)))?;
     }
     remarks(session, "warning", &report.warnings, report.warnings_total);
     remarks(session, "problem", &report.problems, report.problems_total);

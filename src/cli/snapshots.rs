@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use larder::duration::Length;
 use larder::format::Time;
-use larder::ops::prune;
 use larder::ops::retention::VERIFY;
 use larder::ops::snapshots::{self, Filter, Row};
 use larder::repo::Repository;
@@ -25,8 +24,8 @@ pub struct Arguments {
     #[arg(long)]
     forgotten: bool,
     /// The grace period that prune runs with, to tell how long that is
-    #[arg(long, value_name = "DURATION", requires = "forgotten")]
-    grace: Option<Length>,
+    #[arg(long, value_name = "DURATION", default_value = "7d", requires = "forgotten")]
+    grace: Length,
 }
 
 #[derive(Serialize)]
@@ -74,8 +73,7 @@ struct Forgotten {
 pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let repo = session.open()?;
     let filter = Filter { forgotten: arguments.forgotten, ..arguments.among.filter() };
-    let grace = arguments.grace.map_or(prune::Options::GRACE, Length::duration);
-    let listing = snapshots::list(&repo, &filter, grace)?;
+    let listing = snapshots::list(&repo, &filter, arguments.grace.duration())?;
     match session.out.form() {
         Form::Json => session.out.json(&listing.rows.iter().map(answer).collect::<Vec<_>>())?,
         Form::Text => show(session, &repo, &listing.rows, arguments)?,
@@ -134,6 +132,7 @@ fn age(started: Time) -> i64 {
 /// What tells one snapshot from another, within a hundred columns. A host only where there are several.
 fn show(session: &mut Session, repo: &Repository, rows: &[Row], arguments: &Arguments) -> Result<(), Failure> {
     if rows.is_empty() {
+        arguments.among.unknown_source(repo).into_iter().for_each(|said| session.out.note(said));
         return session.out.aside(if arguments.forgotten { "nothing is forgotten" } else { "no snapshots" });
     }
     let last = if arguments.forgotten { "can come back until" } else { "tags" };
@@ -148,7 +147,9 @@ fn show(session: &mut Session, repo: &Repository, rows: &[Row], arguments: &Argu
         let record = &row.record;
         let last = match &row.forgotten {
             None => output::tags(&row.tags),
-            Some(forgotten) => forgotten.recoverable_until.map_or("the next prune".into(), output::local_time),
+            Some(forgotten) => {
+                forgotten.recoverable_until.map_or_else(|| after_prune(arguments.grace), output::local_time)
+            }
         };
         let incomplete = if record.complete { "" } else { "(incomplete) " };
         let mut cells = vec![
@@ -171,6 +172,11 @@ fn show(session: &mut Session, repo: &Repository, rows: &[Row], arguments: &Argu
         session.out.line(line)?;
     }
     session.out.aside(totals(repo, rows))
+}
+
+/// Until when what nothing condemned yet can come back at least.
+fn after_prune(grace: Length) -> String {
+    if grace.duration().is_zero() { "the next prune".to_owned() } else { format!("{grace} after a prune") }
 }
 
 /// How many there are, what is in them, and what the repository takes for all it has.

@@ -1,6 +1,6 @@
 //! `larder tag`
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use larder::ops::select::{self, Forgotten};
@@ -12,11 +12,12 @@ use crate::cli::session::{self, Session};
 
 /// Set and take tags of a snapshot; also brings back a forgotten one
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("tags").args(["add", "remove"]).required(true).multiple(true)))]
 pub struct Arguments {
     /// The snapshot
     snapshot: String,
     /// A tag to set. May be given again
-    #[arg(long, value_name = "TAG", required_unless_present = "remove")]
+    #[arg(long, value_name = "TAG")]
     add: Vec<String>,
     /// A tag to take. May be given again
     #[arg(long, value_name = "TAG")]

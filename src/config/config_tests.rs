@@ -258,6 +258,15 @@ fn prune_and_check_have_schedules_of_their_own_by_the_general_clock() {
     }
 }
 
+/// Its folders were missing from the snapshot.
+#[test]
+fn what_one_stream_is_stored_as_is_no_path() {
+    for keys in ["kind = \"command\"\ncommand = \"true\"", "kind = \"http\"\nurl = \"http://localhost/\""] {
+        let mistakes = said(&format!("{LEAST}[source.s]\n{keys}\nfile = \"a/b.sql\"\n"), &[]);
+        assert!(mistakes.contains("source.s.file: \"a/b.sql\" is a path"), "{mistakes}");
+    }
+}
+
 #[test]
 fn a_server_is_in_one_place_and_its_own_databases_are_left_alone() {
     let of = |kind: &str, keys: &str| said(&format!("{LEAST}[source.s]\nkind = \"{kind}\"\n{keys}\n"), &[]);

@@ -1,4 +1,4 @@
-//! Which packs a forgotten snapshot stands on, so that they can be rescued when it comes back.
+//! Which packs a forgotten snapshot stands on: they are rescued when it comes back, and until they go it can.
 //!
 //! Promise: every page and every chunk is found in a pack that is stored and not swept; packs that count already are
 //! taken before condemned ones. Memory grows with the number of packs, not of chunks.
@@ -30,22 +30,38 @@ enum Stand {
     Condemned,
 }
 
-/// The packs that hold a listing and all its content. [`Error::MissingChunk`]: something is gone for ever.
-pub fn packs_of(repo: &Repository, root: &ListingRoot) -> Result<BTreeSet<PackId>, Error> {
-    let catalog = Catalog::survey(repo)?;
-    let state = repo.state();
-    let mut stands = Vec::new();
-    for row in repo.index().packs() {
-        let at = row.number.0 as usize;
-        if stands.len() <= at {
-            stands.resize(at + 1, Stand::Gone);
+/// What each pack is worth, looked up once for any number of snapshots.
+#[derive(Debug)]
+pub struct Stands(Vec<Stand>);
+
+impl Stands {
+    /// As log and storage have it now.
+    pub fn survey(repo: &Repository) -> Result<Self, Error> {
+        let catalog = Catalog::survey(repo)?;
+        let state = repo.state();
+        let mut stands = Vec::new();
+        for row in repo.index().packs() {
+            let at = row.number.0 as usize;
+            if stands.len() <= at {
+                stands.resize(at + 1, Stand::Gone);
+            }
+            stands[at] = stand(&catalog, &state, &row.id);
         }
-        stands[at] = stand(&catalog, &state, &row.id);
+        Ok(Self(stands))
     }
-    let mut walk = Walk { repo, stands, needed: BTreeSet::new() };
-    walk.listing(&root.page, root.level)?;
-    let index = repo.index();
-    Ok(walk.needed.iter().filter_map(|&number| index.pack(number)).map(|row| row.id).collect())
+
+    /// The packs that hold a listing and all its content. An error that [`is_loss`]: something is gone for ever.
+    pub fn packs_of(&self, repo: &Repository, root: &ListingRoot) -> Result<BTreeSet<PackId>, Error> {
+        let mut walk = Walk { repo, stands: self.0.clone(), needed: BTreeSet::new() };
+        walk.listing(&root.page, root.level)?;
+        let index = repo.index();
+        Ok(walk.needed.iter().filter_map(|&number| index.pack(number)).map(|row| row.id).collect())
+    }
+}
+
+/// Whether an error says that a part of a snapshot is gone.
+pub fn is_loss(error: &Error) -> bool {
+    error.is_damage() || matches!(error, Error::PackSwept { .. })
 }
 
 fn stand(catalog: &Catalog, state: &State, id: &PackId) -> Stand {

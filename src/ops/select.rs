@@ -52,6 +52,12 @@ pub enum Error {
         /// What was given.
         text: String,
     },
+    /// This may be the beginning of an id, and is too short to be taken for one.
+    #[error("{text:?} is too short for the beginning of an id")]
+    TooShort {
+        /// What was given.
+        text: String,
+    },
     /// The snapshot is there, but forgotten.
     #[error("snapshot {} is forgotten", .snapshot.short())]
     Forgotten {
@@ -128,7 +134,8 @@ fn is_prefix(text: &str) -> bool {
 fn by_prefix<'s>(state: &'s State, text: &str, forgotten: Forgotten) -> Result<&'s Snapshot, Error> {
     let unknown = || Error::Unknown { text: text.to_owned() };
     if !is_prefix(text) {
-        return Err(unknown());
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return Err(if digits { Error::TooShort { text: text.to_owned() } } else { unknown() });
     }
     let digits = text.to_ascii_lowercase();
     let fitting: Vec<&Snapshot> =

@@ -72,9 +72,10 @@ fn an_id_is_named_by_its_beginning() {
         let found = snapshot(&history.repo, text, Forgotten::Refuse).unwrap();
         assert_eq!((found.snapshot.id, found.record.started), (id, at(HOUR)));
     }
-    for text in [&whole[..3], "", "nonsense", &format!("{whole}0")] {
+    for text in ["", "nonsense", &format!("{whole}0")] {
         assert_eq!(error(&history, text, Forgotten::Allow), format!("there is no snapshot {text:?}"));
     }
+    assert!(error(&history, &whole[..3], Forgotten::Allow).contains("too short for the beginning of an id"));
 }
 
 #[test]

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::format::Time;
 use crate::format::record::Record;
-use crate::format::{Kind, Time};
 use crate::id::SnapshotId;
 use crate::ops::note::{Standing, Standings};
+use crate::ops::rescue::{Stands, is_loss};
 use crate::repo::Repository;
-use crate::repo::catalog::ask;
 use crate::repo::error::Error;
 use crate::repo::state::{Fate, Snapshot, State};
 
@@ -65,10 +65,8 @@ pub struct Listing {
 /// Lists snapshots, as of the last look at the log (`Repository::refresh`). `grace` is how long what is condemned can come
 /// back.
 pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listing, Error> {
-    if filter.forgotten {
-        // Where root pages lie is asked of the index. Packs that it cannot learn of are gone for this purpose.
-        repo.catch_up()?;
-    }
+    // Packs that the index cannot learn of are gone for this purpose.
+    let stands = if filter.forgotten { Some(Stands::survey(repo)?) } else { None };
     let state = repo.state();
     let standings = Standings::of(&state);
     let mut listing = Listing::default();
@@ -87,12 +85,12 @@ pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listi
         listing
             .unreadable
             .extend(contradiction.map(|what| (snapshot.id, format!("log entry {} {what}", snapshot.seq))));
-        let forgotten = match snapshot.forgotten {
-            Some((_, since)) => match recoverable(repo, &state, &record, grace)? {
+        let forgotten = match (snapshot.forgotten, &stands) {
+            (Some((_, since)), Some(stands)) => match recoverable(repo, &state, stands, &record, grace)? {
                 Some(recoverable_until) => Some(ForgottenRow { since, recoverable_until }),
                 None => continue,
             },
-            None => None,
+            _ => None,
         };
         let (tags, notes) = (snapshot.tags.clone(), snapshot.notes.clone());
         let standing = standings.get(snapshot);
@@ -107,26 +105,25 @@ fn fits(filter: &Filter, snapshot: &Snapshot, record: &Record) -> bool {
         && filter.tag.as_ref().is_none_or(|tag| snapshot.tags.contains(tag))
 }
 
-/// Until when a forgotten snapshot can come back, judged by the packs its root page lies in: `None` when it is gone,
-/// `Some(None)` when one of them is not condemned yet.
+/// Until when a forgotten snapshot can come back: as long as all of it is there. `None` when a part is gone,
+/// `Some(None)` when none is condemned yet.
 fn recoverable(
     repo: &Repository,
     state: &State,
+    stands: &Stands,
     record: &Record,
     grace: Duration,
 ) -> Result<Option<Option<Time>>, Error> {
-    let fates: Vec<Option<Fate>> = ask(repo, &mut |index| {
-        let copies = index.copies(Kind::Tree, &record.root.page.id)?;
-        Ok(copies.iter().filter_map(|copy| index.pack(copy.pack)).map(|row| state.fate(&row.id)).collect())
-    })?;
-    if fates.iter().any(|fate| matches!(fate, Some(Fate::Live) | None)) {
-        return Ok(Some(None));
-    }
-    let condemned = fates.into_iter().filter_map(|fate| match fate {
+    let packs = match stands.packs_of(repo, &record.root) {
+        Ok(packs) => packs,
+        Err(error) if is_loss(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let condemned = packs.iter().filter_map(|id| match state.fate(id) {
         Some(Fate::Condemned { at, .. }) => Some(at),
         _ => None,
     });
-    Ok(condemned.max().map(|at| Some(later(at, grace))))
+    Ok(Some(condemned.min().map(|at| later(at, grace))))
 }
 
 fn later(time: Time, by: Duration) -> Time {

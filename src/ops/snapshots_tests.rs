@@ -38,15 +38,15 @@ fn one_forgotten(history: &History) -> SnapshotId {
     gone
 }
 
+fn shown(history: &History) -> Vec<(SnapshotId, ForgottenRow)> {
+    let rows = list(&history.repo, &Filter { forgotten: true, ..Filter::default() }, GRACE).unwrap().rows;
+    rows.iter().map(|row| (row.id, row.forgotten.unwrap())).collect()
+}
+
 #[test]
 fn a_forgotten_one_is_shown_on_demand_with_how_long_it_can_come_back() {
     let history = History::new();
     let gone = one_forgotten(&history);
-    let wanted = Filter { forgotten: true, ..Filter::default() };
-    let shown = |history: &History| {
-        let rows = list(&history.repo, &wanted, GRACE).unwrap().rows;
-        rows.iter().map(|row| (row.id, row.forgotten.unwrap())).collect::<Vec<_>>()
-    };
     assert!(!ids(&history, &Filter::default()).contains(&gone));
     let row = |recoverable_until| ForgottenRow { since: at(DAY), recoverable_until };
     assert_eq!(shown(&history), [(gone, row(None))]);
@@ -60,14 +60,26 @@ fn a_forgotten_one_is_shown_on_demand_with_how_long_it_can_come_back() {
     assert_eq!(shown(&history.another()), []);
 }
 
+/// It was listed as long as its listing was there, and `larder tag` then refused to bring it back.
+#[test]
+fn a_forgotten_one_goes_with_the_first_pack_that_goes() {
+    let history = History::new();
+    let gone = history.back_up(&Backup { files: &["a", "b"], ..Backup::default() });
+    let data = history.packs(Kind::Data);
+    history.back_up(&Backup { started: at(HOUR), files: &["c"], ..Backup::default() });
+    forget::apply(&history.repo, &What::Ids(vec![gone]), at(DAY)).unwrap();
+    history.condemn(&data, at(2 * DAY));
+    assert_eq!(shown(&history), [(gone, ForgottenRow { since: at(DAY), recoverable_until: Some(at(9 * DAY)) })]);
+    history.sweep(&data);
+    assert_eq!(shown(&history), []);
+}
+
 #[test]
 fn a_forgotten_one_whose_listing_is_held_by_another_stays_until_pruned() {
     let history = History::new();
     let all = history.back_up_at(&[0, HOUR]);
     forget::apply(&history.repo, &What::Ids(vec![all[0]]), at(DAY)).unwrap();
-    let rows = list(&history.repo, &Filter { forgotten: true, ..Filter::default() }, GRACE).unwrap().rows;
-    assert_eq!(rows.len(), 1);
-    assert_eq!(rows[0].forgotten.unwrap().recoverable_until, None);
+    assert_eq!(shown(&history), [(all[0], ForgottenRow { since: at(DAY), recoverable_until: None })]);
 }
 
 #[test]

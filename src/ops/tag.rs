@@ -10,7 +10,7 @@ use crate::format::Time;
 use crate::format::log::{Action, TAGS_MAX, TagAction, TagChange, tag_allowed};
 use crate::id::{PackId, SnapshotId};
 use crate::ops::forget::{changes, taken};
-use crate::ops::rescue::packs_of;
+use crate::ops::rescue::{Stands, is_loss};
 use crate::ops::retention::verdict::Verdict;
 use crate::ops::retention::{Calendar, CalendarError, TIERS, Taken, Tier, judge_named};
 use crate::repo::Repository;
@@ -154,7 +154,7 @@ fn rescue_of(
         return Ok(rescue);
     }
     let look = || {
-        let packs = packs_of(repo, &repo.record(snapshot)?.root)?;
+        let packs = Stands::survey(repo)?.packs_of(repo, &repo.record(snapshot)?.root)?;
         let (_, rescue) = relied_on(repo, state, packs.iter())?;
         Ok((packs, rescue))
     };
@@ -166,10 +166,6 @@ fn rescue_of(
         Err(error) if is_loss(&error) => Err(gone(error.to_string())),
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_loss(error: &RepoError) -> bool {
-    error.is_damage() || matches!(error, RepoError::PackSwept { .. })
 }
 
 /// Only what is different: a tag that is there is not added, one that is not there is not removed.

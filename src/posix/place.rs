@@ -124,17 +124,8 @@ pub fn make_node(
     options: &ApplyOptions,
     names: &TempNames,
 ) -> io::Result<MadeNode> {
-    match entry.node {
-        Node::Socket => {
-            let message = "sockets are made by the programs that use them".to_owned();
-            let warning = Warning { path: entry.path.clone(), what: "restore it", message };
-            return Ok(MadeNode { identity: None, warnings: vec![warning] });
-        }
-        Node::CharDevice { .. } | Node::BlockDevice { .. } if !options.is_root() => {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "devices need root rights"));
-        }
-        Node::File { .. } | Node::Directory => return Err(io::ErrorKind::InvalidInput.into()),
-        _ => {}
+    if let Some(warning) = left_out(entry, options)? {
+        return Ok(MadeNode { identity: None, warnings: vec![warning] });
     }
     let ((), temp) = names.make(|temp| make(&folder, temp, &entry.node))?;
     let made = match held(&folder, &temp, &entry.node) {
@@ -146,6 +137,21 @@ pub fn make_node(
     };
     give_name(&folder, &temp, name, options.existing)?;
     Ok(made)
+}
+
+/// What is to be said of a symlink, pipe or device that is not made; an error if it should be and cannot.
+pub fn left_out(entry: &Entry, options: &ApplyOptions) -> io::Result<Option<Warning>> {
+    match entry.node {
+        Node::Socket => {
+            let message = "sockets are made by the programs that use them".to_owned();
+            Ok(Some(Warning { path: entry.path.clone(), what: "restore it", message }))
+        }
+        Node::CharDevice { .. } | Node::BlockDevice { .. } if !options.is_root() => {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "devices need root rights"))
+        }
+        Node::File { .. } | Node::Directory => Err(io::ErrorKind::InvalidInput.into()),
+        _ => Ok(None),
+    }
 }
 
 fn make(folder: impl AsFd, name: &[u8], node: &Node) -> Result<(), Errno> {

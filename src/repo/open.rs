@@ -192,17 +192,18 @@ fn read_config(storage: &dyn Storage) -> Result<(Vec<Unchecked>, Vec<String>), E
     if found.is_empty() { Err(refused.or(damage).unwrap_or(Error::NotARepository)) } else { Ok((found, oddities)) }
 }
 
-/// Reads both copies of an open repository's config again, and says what is wrong with them.
-pub fn check_config(repo: &Repository) -> Result<Vec<String>, Error> {
+/// Reads both copies of an open repository's config again, and says which has something wrong with it, and what.
+pub fn check_config(repo: &Repository) -> Vec<(&'static str, String)> {
     let mut oddities = Vec::new();
     for name in CONFIGS {
         match read_config_copy(repo.storage.as_ref(), name).and_then(|copy| copy.genuine(&repo.keys)) {
             Ok(config) if config == repo.config => {}
-            Ok(_) => oddities.push(format!("{name} is another repository's, or an older one")),
-            Err(error) => oddities.push(format!("{name}: {error}")),
+            Ok(_) => oddities.push((name, "it is another repository's, or an older one".to_owned())),
+            Err(Error::Damaged { reason, .. }) => oddities.push((name, reason)),
+            Err(error) => oddities.push((name, error.to_string())),
         }
     }
-    Ok(oddities)
+    oddities
 }
 
 fn read_config_copy(storage: &dyn Storage, name: &str) -> Result<Unchecked, Error> {

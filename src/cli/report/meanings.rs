@@ -1,5 +1,7 @@
 //! What each error of the library means: which exit code, and what to do next.
 
+use std::io;
+
 use larder::format::log::TAG_BYTES_MAX;
 use larder::ops::backup;
 use larder::ops::browse;
@@ -144,7 +146,7 @@ impl From<select::Error> for Failure {
         match error {
             select::Error::Repo(error) => error.into(),
             select::Error::NoneYet => failure.hint("larder backup makes one"),
-            select::Error::Unknown { .. } => failure.hint(WHICH),
+            select::Error::Unknown { .. } | select::Error::TooShort { .. } => failure.hint(WHICH),
             select::Error::Forgotten { snapshot } => {
                 let command = format!("larder tag {} --add TAG", snapshot.short());
                 failure.hint(format!("{command} brings it back until a prune sweeps it"))
@@ -162,8 +164,13 @@ fn unknown_source(failure: Failure, known: &[String]) -> Failure {
     if known.is_empty() {
         return failure.hint("there is no snapshot yet");
     }
+    failure.hint(format!("there are {}", some_of(known)))
+}
+
+/// Names, but not more than a message can hold.
+pub fn some_of(known: &[String]) -> String {
     let names: Vec<String> = known.iter().take(NAMED_MAX).map(|name| escaped(name.as_bytes())).collect();
-    failure.hint(format!("there are {}", names.join(", ")))
+    names.join(", ")
 }
 
 /// A path that a snapshot does not have.
@@ -221,11 +228,20 @@ impl From<restore::Error> for Failure {
             restore::Error::NoSuchPath { .. } => no_such_path(message),
             restore::Error::TargetNotEmpty { .. } => Self::new(Exit::Failed, message)
                 .hint("choose another folder, or say what to do with what is there: --existing keep|replace|changed"),
-            restore::Error::Target { .. } => Self::new(Exit::Failed, message)
-                .causes(&error)
-                .hint("what was restored before is whole; --existing changed goes on where this ended"),
+            restore::Error::Target { ref source, .. } => {
+                Self::new(Exit::Failed, message).causes(&error).hint(target_hint(source.kind()))
+            }
             restore::Error::Links(_) => Self::new(Exit::Failed, message).causes(&error),
         }
+    }
+}
+
+fn target_hint(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    match kind {
+        NotADirectory | AlreadyExists => "the target is a folder: choose one, or a name that is free",
+        PermissionDenied | ReadOnlyFilesystem => "choose a folder that this user may write to",
+        _ => "what was restored before is whole; --existing changed goes on where this ended",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::hooks::Words;
 use crate::config::reading::Section;
-use crate::config::sources::{Kind, form};
+use crate::config::sources::{Kind, file, form};
 use crate::ops::verify::Form;
 
 /// What a command prints.
@@ -23,7 +23,7 @@ pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
     if !section.has("command") {
         section.mistake("command", "is missing: a list of words, or a text for the shell");
     }
-    let (words, file) = (Words::read(section, "command"), section.required("file"));
+    let (words, file) = (Words::read(section, "command"), file(section));
     let form = form(section, file.as_deref());
     let restore = Words::read_if_there(section, "restore_command");
     let (words, file) = (words?, file?);

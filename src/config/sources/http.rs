@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::reading::Section;
 use crate::config::secret::{Keys, PASSWORD, SecretFrom};
-use crate::config::sources::{Kind, form};
+use crate::config::sources::{Kind, file, form};
 use crate::ops::verify::Form;
 
 /// What a server answers.
@@ -66,7 +66,7 @@ const SECRET_HEADERS: [&str; 3] = ["authorization", "cookie", "proxy-authorizati
 
 /// Reads it.
 pub fn read(section: &Section<'_, '_>) -> Option<Kind> {
-    let (url, file) = (address(section, "url"), section.required("file"));
+    let (url, file) = (address(section, "url"), file(section));
     let form = form(section, file.as_deref());
     let http = Http {
         method: section.choice("method", &METHODS).unwrap_or("GET"),

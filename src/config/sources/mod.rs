@@ -170,6 +170,15 @@ fn form(section: &Section<'_, '_>, file: Option<&str>) -> Form {
     })
 }
 
+/// The name of the file that one stream becomes.
+fn file(section: &Section<'_, '_>) -> Option<String> {
+    let file = section.required("file")?;
+    if file.contains('/') {
+        section.mistake("file", format!("{file:?} is a path: give the name of one file, without /"));
+    }
+    Some(file)
+}
+
 /// The databases of a server that are wanted, by names that files can have; none if nothing is said.
 fn databases(section: &Section<'_, '_>) -> Vec<String> {
     let (one, several) = (section.text("database"), section.texts("databases"));

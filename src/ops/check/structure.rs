@@ -20,8 +20,8 @@ use crate::repo::{open, slots};
 
 /// Both copies of the config and of every key slot.
 pub fn config_and_slots(repo: &Repository, findings: &mut Findings) -> Result<(), Error> {
-    for oddity in open::check_config(repo)? {
-        findings.add("config", oddity, Place::Beside);
+    for (copy, oddity) in open::check_config(repo) {
+        findings.add(copy, oddity, Place::Beside);
     }
     let found = slots::read_slots(repo.storage().as_ref(), repo.config().repository)?;
     if found.slots.is_empty() {
@@ -139,10 +139,12 @@ fn note_others(state: &State, listed: &HashMap<PackId, Listed>, notes: &mut Vec<
     let count = |fate| listed.keys().filter(|id| state.fate(id) == fate).count();
     let (unnamed, swept) = (count(None), count(Some(Fate::Swept)));
     if unnamed > 0 {
-        notes.push(format!("{unnamed} packs belong to no snapshot yet: a run is under way, or one was interrupted"));
+        let packs = if unnamed == 1 { "1 pack belongs".to_owned() } else { format!("{unnamed} packs belong") };
+        notes.push(format!("{packs} to no snapshot yet: a run is under way, or one was interrupted"));
     }
     if swept > 0 {
-        notes.push(format!("{swept} packs were pruned and not deleted yet; the next prune does that"));
+        let packs = if swept == 1 { "1 pack was".to_owned() } else { format!("{swept} packs were") };
+        notes.push(format!("{packs} pruned and not deleted yet; the next prune does that"));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::posix::apply::set_file;
 use crate::posix::capture::{Identity, Kind, Status, status_at, status_of};
 use crate::posix::open::{file_at, read_at};
 use crate::posix::sparse::next_data;
+use crate::posix::xattrs::of_open;
 use crate::repo::Repository;
 use crate::repo::listing::Chunks;
 
@@ -78,10 +79,10 @@ pub fn clear_way(context: &Context<'_>, entry: &Entry) -> io::Result<()> {
 
 fn changed(context: &Context<'_>, entry: &Entry, path: &[u8], status: &Status) -> io::Result<Found> {
     let Node::File { bytes, .. } = entry.node else { return Ok(Found::InTheWay) };
+    let looks_equal = status.bytes == bytes && status.mtime == entry.mtime;
     // Who wants everything read back does not want length and time to be believed.
-    let believed = context.options.verify != Verify::Everything;
-    let looks_equal = believed && status.bytes == bytes && status.mtime == entry.mtime;
-    if looks_equal && metadata_fits(context, entry, status) {
+    let believed = looks_equal && context.options.verify != Verify::Everything;
+    if believed && metadata_fits(context, entry, status) && entry.xattrs.is_empty() {
         return Ok(Found::Same(status.identity));
     }
     let (folder, name) = context.root()?.parent_of(path)?;
@@ -90,8 +91,11 @@ fn changed(context: &Context<'_>, entry: &Entry, path: &[u8], status: &Status) -
     if opened.kind != Kind::File || opened.identity != status.identity {
         return Ok(Found::InTheWay);
     }
-    if !looks_equal && !is_equal(context.repo, entry, &file, &opened) {
+    if !believed && !is_equal(context.repo, entry, &file, &opened) {
         return Ok(Found::Differs(file));
+    }
+    if looks_equal && metadata_fits(context, entry, status) && has_attributes(&file, entry) {
+        return Ok(Found::Same(status.identity));
     }
     match context.options.mode {
         Mode::DryRun => context.tally.planned(Action::Metadata, &entry.path),
@@ -102,8 +106,12 @@ fn changed(context: &Context<'_>, entry: &Entry, path: &[u8], status: &Status) -
 
 fn metadata_fits(context: &Context<'_>, entry: &Entry, status: &Status) -> bool {
     let owner = context.apply.wanted_owner(entry).is_none_or(|owner| owner == (status.uid, status.gid));
-    // Attributes are not looked at: with any, they are set again.
-    owner && status.mode == entry.mode && entry.xattrs.is_empty()
+    owner && status.mode == entry.mode
+}
+
+/// Whether an open file has the attributes of an entry, whatever else it has. If they cannot be read they are set again.
+fn has_attributes(file: &OwnedFd, entry: &Entry) -> bool {
+    entry.xattrs.is_empty() || of_open(file).is_ok_and(|found| entry.xattrs.iter().all(|wanted| found.contains(wanted)))
 }
 
 /// Whether an open file has the content of an entry, holes aside. A content list that cannot be read is not equal.

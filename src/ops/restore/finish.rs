@@ -17,7 +17,7 @@ use crate::ops::restore::select::{Chosen, Step, Steps};
 use crate::ops::restore::{Context, Error, Existing, Extra, Mode, is_fatal};
 use crate::posix::apply::set_directory;
 use crate::posix::capture::{Kind, Status, node_at};
-use crate::posix::place::make_node;
+use crate::posix::place::{left_out, make_node};
 
 /// Makes and sets what could not be before the files were there.
 pub fn run(context: &Context<'_>, marks: &Marks, later: Later) -> Result<(), Error> {
@@ -153,6 +153,10 @@ fn try_node(context: &Context<'_>, path: &[u8], entry: &Entry, status: Option<&S
         existing::clear_way(context, entry)?;
     }
     if context.options.mode == Mode::DryRun {
+        if let Some(warning) = left_out(entry, &context.apply)? {
+            context.tally.warnings(&[warning]);
+            return Ok(None);
+        }
         let action = if status.is_some() { Action::Replace } else { Action::Create };
         context.tally.planned(action, &entry.path);
         context.tally.report().others += 1;

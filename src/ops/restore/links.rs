@@ -24,8 +24,16 @@ pub enum First {
 
 /// Gives what was restored under a first name another one; says whether it made a link.
 pub fn link(context: &Context<'_>, first: &First, entry: &Entry) -> io::Result<bool> {
+    let path = context.below(&entry.path);
+    let there = existing::status(context, path);
+    if let (First::There(identity, _), Some(there)) = (first, &there)
+        && there.identity == *identity
+    {
+        context.tally.report().unchanged += 1;
+        return Ok(false);
+    }
     if context.options.mode == Mode::DryRun {
-        context.tally.planned(Action::Create, &entry.path);
+        context.tally.planned(there.map_or(Action::Create, |_| Action::Replace), &entry.path);
         context.tally.report().hard_links += 1;
         return Ok(false);
     }
@@ -33,11 +41,6 @@ pub fn link(context: &Context<'_>, first: &First, entry: &Entry) -> io::Result<b
         context.tally.problem(&entry.path, "the file that it is another name of could not be restored");
         return Ok(false);
     };
-    let path = context.below(&entry.path);
-    if existing::status(context, path).is_some_and(|status| status.identity == *identity) {
-        context.tally.report().unchanged += 1;
-        return Ok(false);
-    }
     hard_link(context.root()?, context.below(from), path, *identity, &context.apply, &context.names)?;
     context.tally.report().hard_links += 1;
     Ok(true)

@@ -8,6 +8,7 @@ use crate::format::listing::{Entry, Node};
 use crate::format::objects;
 use crate::format::record::ListingRoot;
 use crate::ops::restore::bench::{Bench, SMALL, nasty, noise, options, sound, tree};
+use crate::ops::restore::report::Action;
 use crate::ops::restore::window::Limits;
 use crate::ops::restore::{Error, Existing, Mode, Options, Verify, run_within};
 use crate::progress::Silent;
@@ -90,6 +91,29 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let wet = sound(bench.restore(&root, "", &options()).unwrap());
     assert_eq!((dry.files, dry.bytes, dry.others, dry.hard_links), (wet.files, wet.bytes, wet.others, wet.hard_links));
     assert!(dry.planned.iter().any(|planned| planned.path == b"a/b/large"));
+    // Of what is there and as it should be it says nothing: other names of one file, attributes.
+    for verify in [Verify::No, Verify::Everything] {
+        let again = Options { mode: Mode::DryRun, existing: Existing::Changed, verify, ..options() };
+        let dry = bench.restore(&root, "", &again).unwrap();
+        assert_eq!((dry.planned, dry.hard_links), (Vec::new(), 0));
+    }
+    xattr::set(bench.target().join("a/one"), "user.note", b"changed").unwrap();
+    let changed = Options { existing: Existing::Changed, ..options() };
+    let dry = bench.restore(&root, "", &Options { mode: Mode::DryRun, ..changed.clone() }).unwrap();
+    assert!(dry.planned.iter().all(|planned| planned.action == Action::Metadata) && !dry.planned.is_empty());
+    sound(bench.restore(&root, "", &changed).unwrap());
+    assert_eq!(tree(&bench.target()), tree(bench.source.path()));
+}
+
+#[test]
+fn a_dry_run_says_of_what_is_not_made_what_the_run_itself_says() {
+    let bench = Bench::new();
+    let _socket = std::os::unix::net::UnixListener::bind(bench.source.path().join("socket")).unwrap();
+    let root = bench.backup();
+    let dry = bench.restore(&root, "", &Options { mode: Mode::DryRun, ..options() }).unwrap();
+    let wet = bench.restore(&root, "", &options()).unwrap();
+    assert_eq!((dry.others, dry.warnings), (wet.others, wet.warnings));
+    assert!(dry.planned.iter().all(|planned| planned.path != b"socket"));
 }
 
 #[test]

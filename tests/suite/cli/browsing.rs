@@ -24,7 +24,9 @@ fn find_names_snapshot_and_path() {
     shell.types("find folder/").sees(0, "* * * folder/two", "1 entry in 1 snapshot");
     assert_eq!(shell.types("find one --json").json()[0]["source"], "data");
     shell.types("find nothing").sees(0, "", "0 entries in 1 snapshot");
-    shell.types("find two --source other").sees(0, "", "0 entries in 0 snapshots");
+    let note = "note: there is no snapshot of a source \"other\"; there are data";
+    shell.types("find two --source other").sees(0, "", &format!("0 entries in 0 snapshots\n{note}"));
+    shell.types("snapshots --source other").sees(0, "", &format!("{note}\nno snapshots"));
 }
 
 #[test]

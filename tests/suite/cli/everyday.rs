@@ -244,7 +244,9 @@ fn names_that_are_not_text_are_shown_escaped_and_come_back_as_they_were() {
     let listed = shell.types("ls latest --json").json();
     assert_eq!(listed[0]["path"], r"odd\xff\nname");
     assert_eq!(listed[0]["path_hex"], "6f6464ff0a6e616d65");
-    shell.types("restore latest --to back --quiet").sees(0, "", "");
+    // What is shown can be given.
+    shell.types(r"cat latest:odd\xff\nname").sees(0, "odd", "");
+    shell.types(r"restore latest:odd\xff\nname --to back --quiet").sees(0, "", "");
     assert_eq!(fs::read(shell.path("back").join(name)).unwrap(), b"odd");
 }
 

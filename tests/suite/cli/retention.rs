@@ -83,7 +83,9 @@ fn what_is_forgotten_can_come_back_until_it_is_pruned() {
         "",
     );
     shell.types("snapshots").sees(0, "*\n*second", "1 snapshot, *");
-    shell.types("snapshots --forgotten").sees(0, "*can come back until*\n*the next prune", "1 snapshot, *");
+    shell.types("snapshots --forgotten").sees(0, "*can come back until*\n* 7 days after a prune", "1 snapshot, *");
+    let at_once = shell.types("snapshots --forgotten --grace 0s");
+    at_once.sees(0, "*can come back until*\n*the next prune", "1 snapshot, *");
     shell.types("prune").sees(
         0,
         "deleted 0 packs, 0 B
