@@ -3,6 +3,8 @@
 use clap::Args;
 
 use larder::config::sources::Source;
+use larder::ops::note::{Standing, Standings};
+use larder::repo::Repository;
 use larder::run::drill::{self, Drilled, Verdict};
 use larder::run::{notify, status};
 
@@ -42,9 +44,13 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         notify::tell(&found.config.notify, &drill::report("drill", begun, &drills, &world), None, &world)
     };
     let unwritten = status::files::refresh(&repo, &found.config, &world);
+    let host = world.host.clone();
     drop(world);
     drop(observer);
     show(session, &drills)?;
+    for failed in drills.iter().filter(|drilled| drilled.verdict == Verdict::Failed) {
+        session.out.note(format!("{}: {}", escaped(failed.source.as_bytes()), proven(&repo, &failed.source, &host)));
+    }
     for told in told {
         if let Some(error) = told.error {
             session.out.warning(format!("{} could not be told: {error}", told.name));
@@ -65,6 +71,17 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     } else {
         Exit::Failed
     })
+}
+
+/// What there is to go back to, in words.
+fn proven(repo: &Repository, source: &str, host: &str) -> String {
+    let (state, series) = (repo.state(), repo.keys().series_id(source, host));
+    let standings = Standings::of(&state);
+    let mut newest_first = state.snapshots().iter().rev().filter(|one| one.series == series && !one.tags.is_empty());
+    match newest_first.find(|one| standings.get(one) == Standing::Proven) {
+        Some(one) => format!("the newest snapshot that is proven is {}, and stays", &one.id.to_string()[..8]),
+        None => "no snapshot of it is proven".to_owned(),
+    }
 }
 
 fn show(session: &mut Session, drills: &[Drilled]) -> Result<(), Failure> {

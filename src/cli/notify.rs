@@ -54,8 +54,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     } else if told.is_empty() {
         session.out.note("there is nobody to tell: no table [notify.NAME]");
     } else {
+        let width = told.iter().map(|told| told.name.len()).max().unwrap_or(0);
         for Told { name, error } in &told {
-            session.out.line(format!("{}  {}", escaped(name.as_bytes()), error.as_deref().unwrap_or("told")))?;
+            let name = escaped(name.as_bytes());
+            session.out.line(format!("{name:width$}  {}", error.as_deref().unwrap_or("told")))?;
         }
     }
     Ok(if told.iter().all(|told| told.error.is_none()) { Exit::Done } else { Exit::Failed })

@@ -70,6 +70,10 @@ fn show(session: &mut Session, standing: &Standing) -> Result<(), Failure> {
             let (name, word) = (escaped(source.name.as_bytes()), source.objective.word());
             session.out.warning(format!("{name}: {word}: {reason}"));
         }
+        if source.last_drill.as_ref().is_some_and(|drill| !drill.proven) {
+            let name = escaped(source.name.as_bytes());
+            session.out.warning(format!("{name}: the last restore that was tried failed: larder drill says why"));
+        }
     }
     let check = match (standing.last_check, standing.last_check_problems) {
         (Some(time), Some(problems)) => format!("last check {}: {}", local_time(time), plural(problems, "problem")),

@@ -1,11 +1,14 @@
 //! Workflows and credentials of n8n, by its own program, and the key that the credentials are encrypted with.
 
+mod opening;
+
 use std::io::{self, Read};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::child;
@@ -16,6 +19,7 @@ use crate::ops::json::{List, Passing, Watched};
 use crate::ops::verify::Form;
 use crate::run::World;
 use crate::run::room::Room;
+use crate::run::services::n8n::opening::{Opening, opening};
 use crate::run::services::rehearsal::{Miss, Rehearsed, blamed, document, into_folder, several};
 use crate::run::services::{Prepared, Service, Stored, Trouble, fetch, with_causes};
 use crate::source::opened::{OpenedSource, Pending, Stream};
@@ -29,6 +33,8 @@ const KEY: &str = "encryption_key";
 const SILENCE_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Longest file with a key.
 const KEY_BYTES_MAX: usize = 64 << 10;
+/// Most credentials that are named when its key does not open them.
+const IDS_SHOWN_MAX: usize = 10;
 /// How long what starts no n8n may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -126,11 +132,15 @@ impl Service for N8n {
         if workflows.is_empty() {
             return Err(Miss::Failed(format!("{} holds no workflows", WORKFLOWS.0)));
         }
-        if stored.bytes(KEY.as_bytes()).map_err(|error| blamed(error, stored, room))? == 0 {
-            return Err(Miss::Failed(format!("{KEY} is empty")));
+        let blame = |error| blamed(error, stored, room);
+        if stored.bytes(KEY.as_bytes()).map_err(blame)? > KEY_BYTES_MAX as u64 {
+            return Err(Miss::Failed(format!("{KEY} is longer than any key")));
         }
-        let words = [several(workflows.len(), "workflow"), several(credentials.len(), "credential")];
-        Ok(folder.holding(words.join(" and ")))
+        let mut key = Zeroizing::new(Vec::new());
+        stored.write(KEY.as_bytes(), &mut *key).map_err(blame)?;
+        let key = key_in(&key).map_err(|error| Miss::Failed(format!("{KEY}: {error}")))?;
+        let opened = opened(&credentials, &key)?;
+        Ok(folder.holding(format!("{} and {opened}", several(workflows.len(), "workflow"))))
     }
 
     fn plan(&self, _: &Record) -> Result<Vec<String>, String> {
@@ -262,10 +272,41 @@ struct Named {
 /// What a credential has at least: encrypted, it is a text.
 #[derive(Deserialize)]
 struct Credential {
+    #[serde(default)]
+    id: Value,
     #[serde(rename = "name")]
     _name: String,
-    #[serde(rename = "data")]
-    _data: String,
+    data: String,
+}
+
+/// Tries the key on all credentials. How many there are, and what it does for them, in words.
+fn opened(credentials: &[Credential], key: &str) -> Result<String, Miss> {
+    let all = several(credentials.len(), "credential");
+    let openings: Vec<Opening> = credentials.iter().map(|one| opening(&one.data, key)).collect();
+    for (opening, why) in [
+        (
+            Opening::Fails,
+            "n8n needs another key for them, or cannot use them either: then enter them anew there, or delete them",
+        ),
+        (Opening::OfDatabase, "n8n has their key in its database alone: back that up, too, as a source of its own"),
+    ] {
+        let shut = credentials.iter().zip(&openings).filter(|(_, its)| **its == opening);
+        let ids: Vec<String> = shut.map(|(one, _)| text_of(&one.id)).collect();
+        if !ids.is_empty() {
+            let (number, ids) = (ids.len(), ids[..ids.len().min(IDS_SHOWN_MAX)].join(", "));
+            return Err(Miss::Failed(format!("{KEY} does not open {number} of {all} (id {ids}): {why}")));
+        }
+    }
+    let unknown = openings.iter().filter(|opening| **opening == Opening::Unknown).count();
+    Ok(match (unknown, credentials.len()) {
+        (_, 0) => all,
+        (0, _) => format!("{all}, which its key opens"),
+        _ => format!("{all}, {unknown} of which are encrypted in a way that is not known here"),
+    })
+}
+
+fn text_of(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
 }
 
 fn with_key(mut command: Command, key: Option<&Zeroizing<String>>) -> Command {

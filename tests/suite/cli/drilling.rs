@@ -99,7 +99,11 @@ fn what_does_not_hold_fails_loudly_and_is_noted() {
     );
     let seen = shell.types("drill");
     assert_eq!(seen.code, 1, "{}", seen.stderr);
+    let status = shell.types("status").stderr;
+    assert!(status.contains("warning: settings: the last restore that was tried failed: larder drill"), "{status}");
+    assert!(!status.contains("flows: the last restore"), "{status}");
     for said in [
+        "note: files: no snapshot of it is proven",
         "files: check: there is no file nothing in the snapshot",
         "check: there is no file other in the snapshot",
         "check: command: sh failed: exit status: 3\n  no",
@@ -160,11 +164,12 @@ fn a_damaged_snapshot_fails_and_the_last_proven_one_stays() {
         seen.stdout,
         seen.stderr
     );
-    assert!(
-        seen.stderr.contains("the repository is damaged: larder check --read-data says what is"),
-        "{}",
-        seen.stderr
-    );
+    for said in [
+        "the repository is damaged: larder check --read-data says what is".to_owned(),
+        format!("note: files: the newest snapshot that is proven is {}, and stays", &proven[..8]),
+    ] {
+        assert!(seen.stderr.contains(&said), "{said}: {}", seen.stderr);
+    }
     assert_eq!(shell.types("drill files --json").json()[0]["damaged"], true);
     assert_eq!(state(&shell, "files"), "drill failed");
     nothing_is_left(&shell);

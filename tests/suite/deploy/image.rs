@@ -1,7 +1,7 @@
 //! The image: built by a real Docker engine, and the only thing that runs in its containers is larder.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,19 +15,95 @@ const INIT: [&str; 7] =
 /// Who larder is in there.
 const USER: u32 = 65_532;
 
+/// A place in the folder that this is compiled from.
+fn here(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(here(name)).unwrap()
+}
+
 /// Builds the image of the static binary that `scripts/test` made.
 fn build(engine: &Engine) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = engine.path("context");
     fs::create_dir_all(folder.join("empty")).unwrap();
-    let binary = root.join("target/static/larder");
+    let binary = here("target/static/larder");
     fs::copy(&binary, folder.join("larder"))
         .unwrap_or_else(|error| panic!("{}: {error}: run scripts/test", binary.display()));
-    let dockerfile = root.join("Dockerfile");
+    let dockerfile = here("Dockerfile");
     let words = ["build", "--quiet", "--tag", IMAGE, "--target", "prebuilt", "--file", dockerfile.to_str().unwrap()];
     let mut command = engine.command(&words);
     let output = command.arg(&folder).env("DOCKER_BUILDKIT", "0").output().unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+/// An image that stands for the one with the toolchain: its `cargo` checks what it is asked for, and makes a file.
+fn import_toolchain(engine: &Engine, asked: &str) {
+    let manifest = read("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+    let root = engine.path("toolchain");
+    let put = |name: &str, text: &str| {
+        fs::write(root.join(name), text).unwrap();
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox-static is not installed: run scripts/test");
+    for name in ["cat", "mkdir", "sh", "touch"] {
+        symlink("busybox", root.join("bin").join(name)).unwrap();
+    }
+    let words = "[ \"cargo $*\" = \"$(cat /asked)\" ] || { echo \"cargo $*\"; exit 1; }";
+    put("bin/cargo", &format!("#!/bin/sh\n{words}\nmkdir -p target/release && touch target/release/larder\n"));
+    put("asked", asked);
+    engine.import(&root, &format!("rust:{version}-bookworm"));
+}
+
+/// Nothing can be pulled, so the toolchain is a stand-in. What the stage has of a clone is all that cargo needs to begin, and
+/// what it asks cargo for is what `scripts/test` does, but for the profile. This engine has no BuildKit, which passes over
+/// the stage `prebuilt` by itself.
+#[test]
+fn all_stages_of_the_dockerfile_make_the_image_of_a_clone() {
+    let (engine, larder) = (Engine::start(), Larder::new());
+    let script = read("scripts/test");
+    let compiles = script.lines().find(|line| line.starts_with("cargo rustc ")).unwrap();
+    import_toolchain(&engine, &compiles.replace("cargo rustc ", "cargo rustc --release "));
+    let whole = read("Dockerfile");
+    let stages: Vec<&str> = whole.split("\nFROM ").filter(|stage| !stage.starts_with("bare AS prebuilt\n")).collect();
+    let dockerfile = larder.file("Dockerfile", &stages.join("\nFROM "));
+    let build = |more: &[&str]| {
+        let mut command = engine.command(&["build", "--quiet", "--network", "none", "--file", &dockerfile]);
+        let output = command.args(more).arg(here("")).env("DOCKER_BUILDKIT", "0").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    build(&["--tag", "compiled", "--target", "build"]);
+    let container = engine.ok(&["create", "compiled", "/bin/sh"]);
+    let copy = larder.path("copy");
+    engine.ok(&["cp", &format!("{container}:/larder"), copy.to_str().unwrap()]);
+    let names = |folder: &Path| {
+        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&copy), ["Cargo.lock", "Cargo.toml", "benches", "empty", "src", "target"]);
+    assert_eq!(names(&copy.join("target/release")), ["larder"]);
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"]).current_dir(&copy);
+    let metadata = metadata.output().unwrap();
+    assert!(metadata.status.success(), "{metadata:?}");
+
+    build(&["--tag", IMAGE]);
+    let container = engine.ok(&["create", IMAGE]);
+    let archive = larder.path("image.tar").display().to_string();
+    engine.ok(&["export", "--output", &archive, &container]);
+    let listed = Command::new("tar").args(["--numeric-owner", "-tvf", &archive]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    for (owner, name) in [("0/0", "larder"), ("65532/65532", "repository/"), ("65532/65532", "cache/")] {
+        let found = listed.lines().any(|line| line.contains(owner) && line.ends_with(&format!(" {name}")));
+        assert!(found, "{name} of {owner}:\n{listed}");
+    }
+    let image =
+        engine.ok(&["image", "inspect", "--format", "{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}}", IMAGE]);
+    assert_eq!(image, "65532:65532 [/larder] [daemon]");
 }
 
 /// A sidecar: volumes for the repository and its cache, and this folder, which it may only read.
@@ -169,7 +245,7 @@ fn the_sidecar_to_start_from_comes_up_and_stores_what_is_due() {
     ok_tree(&larder.path("data"));
     fs::create_dir(larder.path("secrets")).unwrap();
     fs::rename(larder.path("password"), larder.path("secrets/larder")).unwrap();
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("compose.yaml"), larder.path("compose.yaml")).unwrap();
+    fs::copy(here("compose.yaml"), larder.path("compose.yaml")).unwrap();
     fs::write(larder.path("alone.yaml"), "services:\n  larder:\n    network_mode: none\n").unwrap();
     let compose = |words: &[&str]| {
         let mut command = Command::new("docker-compose");

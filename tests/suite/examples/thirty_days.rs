@@ -1,5 +1,6 @@
 //! Thirty days of each example under the daemon, with a clock that the test moves: days on which its services are used,
-//! two of them with one that fails, three that the machine sleeps, and a Sunday that clocks are changed on.
+//! two of them with one that fails, three that the machine sleeps, and a Sunday that clocks are changed on: where they are
+//! put forward on 29 March, its hour is skipped; where they are put back on 5 April, it comes twice.
 //!
 //! Promise: which snapshots have to be there in the end is reckoned here, from what the policy says, day by day, without
 //! the code that keeps or forgets them; and the newest of each source is put back and compared.
@@ -39,6 +40,9 @@ const DAYS: u32 = 30;
 const SLEEP: (Date, i32) = (date(2026, 3, 15), 3);
 /// The day after whose runs a service breaks, and that after whose runs it is mended.
 const BROKEN: (Date, Date) = (date(2026, 3, 20), date(2026, 3, 22));
+
+/// Takes the place of an example's time zone, where it has no variable of its own for that.
+const ZONE: &str = "LARDER__SCHEDULE__TIMEZONE";
 
 /// What an example says, once more: when, and how many stay.
 #[derive(Clone, Copy)]
@@ -176,6 +180,8 @@ fn thirty_days<S: Stage + 'static>(stage: S, expected: &Expected, more: &[(&str,
 
     let (all, fewer) = (expected.runs(), expected.runs_while_one_is_broken());
     assert_eq!((all.len(), fewer.len()), (29, 27), "three runs were slept through and made up for once");
+    let zone = expected.zone();
+    assert!(zone.to_offset(all[0]) != zone.to_offset(all[28]), "clocks are not changed in {}", expected.zone);
     let text = |times: Vec<Timestamp>| times.iter().map(Timestamp::to_string).collect::<Vec<_>>();
     let content = site.stage.content();
     for source in content.keys() {
@@ -240,11 +246,13 @@ fn with_an_engine(test: &str, run: impl FnOnce(Engine)) {
 #[test]
 fn alan() {
     with_an_engine("alan", |engine| {
-        let expected = Expected { hour: 3, week_start: WeekStart::Sunday, daily: 7, weekly: 4, ..NOTHING };
+        let zone = "Europe/Athens";
+        let expected = Expected { zone, hour: 3, week_start: WeekStart::Sunday, daily: 7, weekly: 4, ..NOTHING };
         // Containers that stop and start take seconds each time; that they do is seen where the example is run once.
         let leave = ["GRAFANA", "LOKI", "RABBITMQ"].map(|source| format!("LARDER__SOURCE__{source}__WHILE_RUNNING"));
-        let leave: Vec<(&str, &str)> = leave.iter().map(|name| (name.as_str(), "leave")).collect();
-        thirty_days(Alan::with_the_broker_beside(engine), &expected, &leave);
+        let leave = leave.iter().map(|name| (name.as_str(), "leave"));
+        let variables: Vec<(&str, &str)> = leave.chain([(ZONE, zone)]).collect();
+        thirty_days(Alan::with_the_broker_beside(engine), &expected, &variables);
     });
 }
 
@@ -260,26 +268,31 @@ fn arasul() {
 
 #[test]
 fn gofr_plot() {
+    let zone = "Australia/Sydney";
     let variables = [
+        (ZONE, zone),
         ("GOFR_PLOT_BACKUP_RETENTION_DAYS", "9"),
         ("GOFR_PLOT_BACKUP_WEEKLY_RETENTION_WEEKS", "4"),
         ("GOFR_PLOT_BACKUP_MONTHLY_RETENTION_MONTHS", "2"),
         ("GOFR_PLOT_BACKUP_MAX_COUNT", "11"),
     ];
-    let expected = Expected { within: Some(9), weekly: 4, monthly: 2, most: 11, ..NOTHING };
+    let expected = Expected { zone, within: Some(9), weekly: 4, monthly: 2, most: 11, ..NOTHING };
     thirty_days(GofrPlot::start(), &expected, &variables);
 }
 
 #[test]
 fn hoppybrew() {
-    let expected = Expected { within: Some(12), ..NOTHING };
-    thirty_days(Hoppybrew::start(), &expected, &[("BACKUP_RETENTION_DAYS", "12")]);
+    // By half an hour.
+    let zone = "Australia/Lord_Howe";
+    let expected = Expected { zone, within: Some(12), ..NOTHING };
+    thirty_days(Hoppybrew::start(), &expected, &[(ZONE, zone), ("BACKUP_RETENTION_DAYS", "12")]);
 }
 
 #[test]
 fn schedgen() {
-    let expected = Expected { daily: 7, ..NOTHING };
-    let (site, _days) = thirty_days(Schedgen::start(), &expected, &[]);
+    let zone = "Australia/Adelaide";
+    let expected = Expected { zone, daily: 7, ..NOTHING };
+    let (site, _days) = thirty_days(Schedgen::start(), &expected, &[("TZ", zone)]);
     let told: BTreeMap<bool, usize> = site.stage.told().iter().fold(BTreeMap::new(), |mut told, text| {
         *told.entry(text.contains("database: failed")).or_default() += 1;
         told

@@ -114,7 +114,7 @@ fn workflows_credentials_and_their_key_come_back() {
     assert_eq!(stored("credentials.json").json(), n8n.read("credentials.json"));
     let key = n8n.read("config")["encryptionKey"].as_str().unwrap().to_owned();
     assert_eq!(stored("encryption_key").out, key);
-    assert_eq!(proves(&larder, "flows"), "a folder with 3 workflows and 1 credential");
+    assert_eq!(proves(&larder, "flows"), "a folder with 3 workflows and 1 credential, which its key opens");
     assert_eq!(n8n.imports(), 0);
 
     n8n.write("workflow.json", &json!([{"id": "1", "name": "broken"}, {"id": "new", "name": "new"}]));
@@ -353,6 +353,7 @@ fn the_real_n8n_gives_and_takes_while_it_runs_what_the_fixture_does() {
     larder.backs_up();
     assert_eq!(larder.ok(&["cat", "flows@latest:encryption_key"]).out, key);
     assert!(!larder.ok(&["cat", "flows@latest:credentials.json"]).out.contains("t0ken"));
+    assert_eq!(proves(&larder, "flows"), "a folder with 1 workflow and 1 credential, which its key opens");
     assert!(server.runs());
     drop(server);
 

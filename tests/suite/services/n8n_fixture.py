@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A fixture of n8n's program: the commands that larder uses, as documented, on files in $N8N_USER_FOLDER/.n8n.
 
-Not n8n: it knows no nodes and runs nothing. Credentials are "encrypted" so that a wrong key is told.
+Not n8n: it knows no nodes and runs nothing. Credentials are encrypted as n8n does it, by `openssl`.
 """
-import base64, errno, hashlib, json, os, signal, sys, time
+import base64, errno, json, os, signal, subprocess, sys, time
 
 folder = os.path.join(os.environ.get("N8N_USER_FOLDER") or os.environ["HOME"], ".n8n")
 os.makedirs(folder, exist_ok=True)
@@ -50,18 +50,22 @@ with open(os.path.join(folder, "calls"), "a") as file:
 if os.path.exists(os.path.join(folder, "broken")):
     give_up("There was an error: SQLITE_CORRUPT: database disk image is malformed")
 
-mark = hashlib.sha256(settings["encryptionKey"].encode()).digest()[:8]
+
+def openssl(data, *more):
+    words = ["openssl", "enc", "-aes-256-cbc", "-md", "md5", "-base64", "-A", "-pass", "env:KEY", *more]
+    return subprocess.run(words, input=data.encode(), env={**os.environ, "KEY": settings["encryptionKey"]}, capture_output=True)
 
 
 def encrypted(data):
-    return base64.b64encode(b"Salted__" + mark + json.dumps(data).encode()).decode()
+    return openssl(json.dumps(data), "-salt").stdout.decode()
 
 
 def decrypted(data):
-    raw = base64.b64decode(data)
-    if raw[8:16] != mark:
+    opened = openssl(data, "-d")
+    try:
+        return json.loads(opened.stdout)
+    except ValueError:
         give_up("Credentials could not be decrypted. The likely reason is that a different \"encryptionKey\" was used.")
-    return json.loads(raw[16:])
 
 
 if command == "start":

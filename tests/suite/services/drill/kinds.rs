@@ -30,6 +30,9 @@ fn vectors<'f>(snapshot: &'f [u8], aliases: &'f str) -> (&'f str, Files<'f>) {
     ("vectors", vec![("a.snapshot", snapshot), ("aliases.json", aliases.as_bytes())])
 }
 
+const SEALED: &str = "[{\"id\": \"new\", \"name\": \"a\", \"data\": \"x\"}, {\"id\": \"shop\", \"name\": \"b\", \"data\": \
+    \"U2FsdGVkX1/pyp7eBhD87cQmkkJtAz14OuvCooqgo/aKeFios5nHnTUOTZ0xpZB7xCZuAz1ncs25XPJ89Hk9Cw==\"}]";
+
 #[test]
 fn what_a_service_would_not_take_back_fails() {
     let larder = Larder::new();
@@ -66,7 +69,18 @@ fn what_a_service_would_not_take_back_fails() {
             "credentials.json is not what",
         ),
         (flows(flow, "[\"in the clear\"]", "k"), "credentials.json is not what it should be: line 1 column"),
-        (flows(flow, secret, ""), "encryption_key is empty"),
+        (flows(flow, secret, ""), "encryption_key: it is empty"),
+        (flows(flow, secret, &"k".repeat(70_000)), "encryption_key is longer than any key"),
+        // Made by n8n itself, with the key `Zt3kq+key of n8n/==`, and with one of its database.
+        (flows(flow, SEALED, "Zt3kq+key of n8n/=="), ""),
+        (
+            flows(flow, SEALED, "another"),
+            "encryption_key does not open 1 of 2 credentials (id shop): n8n needs another key",
+        ),
+        (
+            flows(flow, "[{\"id\": 7, \"name\": \"a\", \"data\": \"k_1:AAEC\"}]", "k"),
+            "encryption_key does not open 1 of 1 credential (id 7): n8n has their key in its database alone",
+        ),
     ] {
         let folder = larder.path("tree");
         fs::create_dir(&folder).unwrap();
