@@ -79,7 +79,7 @@ fn proven(repo: &Repository, source: &str, host: &str) -> String {
     let standings = Standings::of(&state);
     let mut newest_first = state.snapshots().iter().rev().filter(|one| one.series == series && !one.tags.is_empty());
     match newest_first.find(|one| standings.get(one) == Standing::Proven) {
-        Some(one) => format!("the newest snapshot that is proven is {}, and stays", &one.id.to_string()[..8]),
+        Some(one) => format!("the newest snapshot that is proven is {}, and stays", one.id.short()),
         None => "no snapshot of it is proven".to_owned(),
     }
 }
