@@ -11,6 +11,7 @@ use larder::ops::select::{self, Forgotten, Selected};
 use larder::ops::snapshots::Filter;
 use larder::repo::Repository;
 use larder::repo::listing::find;
+use larder::repo::state::Problem;
 
 use crate::cli::output::escaped;
 use crate::cli::report::{Exit, Failure, no_such_path, some_of};
@@ -56,18 +57,19 @@ impl Chosen {
 
 /// Says that there may be a newer snapshot than the newest one.
 pub fn warn_of_lost(session: &mut Session, selected: &Selected) {
-    if let Some(seq) = selected.lost {
+    if let Some(Problem { seq, reason }) = &selected.lost {
         let id = selected.snapshot.id.short();
         session.out.warning(format!(
-            "log entry {seq} cannot be read, and may tell of a newer snapshot than {id}; larder rebuild-index --salvage \
-             brings back what can be had"
+            "log entry {seq} ({reason}) may tell of a newer snapshot than {id}; larder rebuild-index --salvage brings \
+             back what can be had"
         ));
     }
 }
 
 /// What a command ends with that has ended so: what it did is not all that was asked for if there may be a newer snapshot.
 pub fn ended(selected: &Selected, exit: Exit) -> Exit {
-    if exit == Exit::Done && selected.lost.is_some() { Exit::Damage } else { exit }
+    let went_well = matches!(exit, Exit::Done | Exit::Incomplete);
+    if went_well && selected.lost.is_some() { Exit::Damage } else { exit }
 }
 
 fn split(text: &OsStr) -> Result<(String, Vec<u8>), Failure> {
@@ -90,8 +92,9 @@ fn split(text: &OsStr) -> Result<(String, Vec<u8>), Failure> {
 fn as_meant(repo: &Repository, root: &ListingRoot, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
     let Some(shown) = std::str::from_utf8(&path).ok().and_then(unescaped) else { return Ok(path) };
     repo.catch_up()?;
-    let meant = find(repo, root, &path)?.is_none() && find(repo, root, &shown)?.is_some();
-    Ok(if meant { shown } else { path })
+    // Damage where the one would be says nothing of the other.
+    let is_there = |path: &[u8]| matches!(find(repo, root, path), Ok(Some(_)));
+    Ok(if !is_there(&path) && is_there(&shown) { shown } else { path })
 }
 
 /// What [`escaped`] shows as a text; `None` for a text without escapes.

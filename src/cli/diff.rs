@@ -8,7 +8,7 @@ use serde::Serialize;
 use larder::format::listing::{Entry, Node};
 use larder::ops::diff::{self, Change};
 
-use crate::cli::chosen::Chosen;
+use crate::cli::chosen::{Chosen, ended};
 use crate::cli::ls::kind;
 use crate::cli::output::{JsonPath, Lines, Outcome, count, escaped};
 use crate::cli::report::Exit;
@@ -96,5 +96,5 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         .map(|(change, number)| format!("{} {}", count(number), words(*change).1))
         .collect();
     session.out.aside(if parts.is_empty() { "no difference".into() } else { parts.join(", ") })?;
-    Ok(Exit::Done)
+    Ok(ended(&before.selected, ended(&after.selected, Exit::Done)))
 }

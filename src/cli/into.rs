@@ -33,7 +33,7 @@ pub fn run(session: &mut Session, arguments: &Arguments, source: &str) -> Outcom
     drop(observer);
     describe(session, &selected, &source.name, &plan)?;
     if arguments.dry_run {
-        return Ok(Exit::Done);
+        return Ok(ended(&selected, Exit::Done));
     }
     if !yes {
         agree()?;

@@ -124,13 +124,12 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         session.out.warning("nothing in the snapshot matches --include");
     }
     show(session, arguments, to, &report, seconds)?;
-    Ok(if report.damaged > 0 {
-        Exit::Damage
-    } else if report.problems_total > 0 {
-        Exit::Incomplete
-    } else {
-        ended(&chosen.selected, Exit::Done)
-    })
+    let exit = match (report.damaged, report.problems_total) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::Incomplete,
+        _ => Exit::Damage,
+    };
+    Ok(ended(&chosen.selected, exit))
 }
 
 /// Says what is known to be wrong with a snapshot.

@@ -368,6 +368,7 @@ fn write_chunk(
         Ok(chunk) => stream.put(chunk),
         Err(error) => match rescue(repo, id, bytes, pack, error) {
             Ok(chunk) => stream.put(&chunk),
+            Err(RepoError::Storage(source)) if !source.is_damage() => Err(RepoError::Storage(source).into()),
             Err(source) => Err(Error::Lost { at: stream.at(), source }),
         },
     }

@@ -9,7 +9,7 @@ use crate::format::record::Record;
 use crate::id::{SeriesId, SnapshotId};
 use crate::repo::Repository;
 use crate::repo::error::Error as RepoError;
-use crate::repo::state::{Snapshot, State};
+use crate::repo::state::{Problem, Snapshot, State};
 
 /// Fewest digits of an id that count as one.
 pub const PREFIX_DIGITS_MIN: usize = 4;
@@ -25,7 +25,7 @@ pub struct Selected {
     /// What it is.
     pub record: Record,
     /// A log entry that cannot be read and may tell of a newer one, if the newest was meant.
-    pub lost: Option<u64>,
+    pub lost: Option<Problem>,
 }
 
 /// Whether forgotten snapshots can be meant.
@@ -111,8 +111,8 @@ pub fn snapshot(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<S
     let snapshot = named(repo, text, forgotten)?;
     let record = repo.record(&snapshot)?;
     let state = repo.state();
-    let mut lost = state.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > snapshot.seq);
-    let lost = lost.next().filter(|_| text == LATEST || text.ends_with(AT_LATEST));
+    let lost = state.problems.iter().find(|problem| problem.seq > snapshot.seq);
+    let lost = lost.filter(|_| text == LATEST || text.ends_with(AT_LATEST)).cloned();
     Ok(Selected { snapshot, record, lost })
 }
 
@@ -120,11 +120,17 @@ pub fn snapshot(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<S
 pub fn named(repo: &Repository, text: &str, forgotten: Forgotten) -> Result<Snapshot, Error> {
     let state = repo.state();
     let found = match text.strip_suffix(AT_LATEST) {
-        Some(source) => latest_of(repo, &state, source)?,
-        None if text == LATEST => state.live().next_back().ok_or(Error::NoneYet)?,
-        None => by_prefix(&state, text, forgotten)?,
+        Some(source) => latest_of(repo, &state, source),
+        None if text == LATEST => state.live().next_back().ok_or(Error::NoneYet),
+        None => by_prefix(&state, text, forgotten),
     };
-    Ok(found.clone())
+    found.cloned().map_err(|error| match (error, state.problems.first()) {
+        // It may well be what cannot be read.
+        (Error::NoneYet | Error::UnknownSource { .. }, Some(Problem { seq, reason })) => {
+            RepoError::LogUnread { seq: *seq, reason: reason.clone() }.into()
+        }
+        (error, _) => error,
+    })
 }
 
 fn is_prefix(text: &str) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Promise: one record that cannot be read never hides the others. Left out on purpose: how a listing is shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::format::Time;
@@ -49,7 +49,7 @@ pub struct Row {
 pub struct ForgottenRow {
     /// When its last tag went.
     pub since: Time,
-    /// Until when it can come back; `None`: at least until the next prune.
+    /// Until when it can come back; `None`: at least as long after the next prune as its grace period.
     pub recoverable_until: Option<Time>,
 }
 
@@ -69,7 +69,7 @@ pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listi
     let stands = if filter.forgotten { Some(Stands::survey(repo)?) } else { None };
     let state = repo.state();
     let standings = Standings::of(&state);
-    let mut listing = Listing::default();
+    let (mut listing, mut walked) = (Listing::default(), HashMap::new());
     for snapshot in state.snapshots().iter().filter(|snapshot| snapshot.is_live() != filter.forgotten) {
         let record = match repo.record(snapshot) {
             Ok(record) => record,
@@ -86,10 +86,20 @@ pub fn list(repo: &Repository, filter: &Filter, grace: Duration) -> Result<Listi
             .unreadable
             .extend(contradiction.map(|what| (snapshot.id, format!("log entry {} {what}", snapshot.seq))));
         let forgotten = match (snapshot.forgotten, &stands) {
-            (Some((_, since)), Some(stands)) => match recoverable(repo, &state, stands, &record, grace)? {
-                Some(recoverable_until) => Some(ForgottenRow { since, recoverable_until }),
-                None => continue,
-            },
+            (Some((_, since)), Some(stands)) => {
+                // Where nothing changed, one listing is that of many.
+                let known = walked.get(&record.root.page.id).cloned();
+                let until = known.map_or_else(|| recoverable(repo, &state, stands, &record, grace), Ok)?;
+                walked.insert(record.root.page.id, until.clone());
+                match until {
+                    Until::Gone => continue,
+                    Until::Unreadable(reason) => {
+                        listing.unreadable.push((snapshot.id, reason));
+                        continue;
+                    }
+                    Until::Known(recoverable_until) => Some(ForgottenRow { since, recoverable_until }),
+                }
+            }
             _ => None,
         };
         let (tags, notes) = (snapshot.tags.clone(), snapshot.notes.clone());
@@ -105,25 +115,36 @@ fn fits(filter: &Filter, snapshot: &Snapshot, record: &Record) -> bool {
         && filter.tag.as_ref().is_none_or(|tag| snapshot.tags.contains(tag))
 }
 
-/// Until when a forgotten snapshot can come back: as long as all of it is there. `None` when a part is gone,
-/// `Some(None)` when none is condemned yet.
+/// Until when a forgotten snapshot can come back.
+#[derive(Debug, Clone)]
+enum Until {
+    /// A part of it is gone.
+    Gone,
+    /// A part of it is damaged.
+    Unreadable(String),
+    /// Then; `None` when no part is condemned yet.
+    Known(Option<Time>),
+}
+
+/// As long as all of it is there.
 fn recoverable(
     repo: &Repository,
     state: &State,
     stands: &Stands,
     record: &Record,
     grace: Duration,
-) -> Result<Option<Option<Time>>, Error> {
+) -> Result<Until, Error> {
     let packs = match stands.packs_of(repo, &record.root) {
         Ok(packs) => packs,
-        Err(error) if is_loss(&error) => return Ok(None),
+        Err(error @ Error::Damaged { .. }) => return Ok(Until::Unreadable(error.to_string())),
+        Err(error) if is_loss(&error) => return Ok(Until::Gone),
         Err(error) => return Err(error),
     };
     let condemned = packs.iter().filter_map(|id| match state.fate(id) {
         Some(Fate::Condemned { at, .. }) => Some(at),
         _ => None,
     });
-    Ok(Some(condemned.min().map(|at| later(at, grace))))
+    Ok(Until::Known(condemned.min().map(|at| later(at, grace))))
 }
 
 fn later(time: Time, by: Duration) -> Time {

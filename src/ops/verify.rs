@@ -93,7 +93,8 @@ pub fn verify(repo: &Repository, root: &ListingRoot, path: &[u8], form: Form, th
             match online::flaws(&place) {
                 Ok(flaws) if flaws.is_empty() => Ok(()),
                 Ok(flaws) => Err(Flaw::Form(format!("is a damaged database: {}", flaws.join("; ")))),
-                Err(error) => Err(Flaw::Form(format!("is no database: {error}"))),
+                Err(error) if error.is_of_the_content() => Err(Flaw::Form(format!("is no database: {error}"))),
+                Err(error) => Err(Flaw::Staging(io::Error::other(error))),
             }
         }
         Form::Tar => {

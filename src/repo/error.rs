@@ -90,6 +90,14 @@ pub enum Error {
         /// The pack.
         pack: PackId,
     },
+    /// What is asked for may be in an entry of the log that cannot be read.
+    #[error("there is no such snapshot in what can be read of the log, and entry {seq} cannot be ({reason})")]
+    LogUnread {
+        /// Its number.
+        seq: u64,
+        /// What is wrong.
+        reason: String,
+    },
     /// The log has entries that cannot be read, so nothing may be deleted.
     #[error("log entry {seq} cannot be read ({reason}), so nothing may be deleted")]
     LogDamaged {

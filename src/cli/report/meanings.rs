@@ -47,7 +47,7 @@ impl From<repo::error::Error> for Failure {
             Error::SlotRefused(_) => Self::new(Exit::Failed, message),
             Error::Damaged { .. } | Error::MissingChunk { .. } => Self::new(Exit::Damage, message).hint(DAMAGED),
             Error::PackLost { .. } => Self::new(Exit::Damage, message).hint(PACK_LOST),
-            Error::LogDamaged { .. } => Self::new(Exit::Damage, message)
+            Error::LogDamaged { .. } | Error::LogUnread { .. } => Self::new(Exit::Damage, message)
                 .hint("larder check says more; larder rebuild-index --salvage brings back what can be had"),
             Error::RolledBack { ref memory, .. } => {
                 let hint = format!(

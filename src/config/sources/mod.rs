@@ -173,7 +173,7 @@ fn form(section: &Section<'_, '_>, file: Option<&str>) -> Form {
 /// The name of the file that one stream becomes.
 fn file(section: &Section<'_, '_>) -> Option<String> {
     let file = section.required("file")?;
-    if file.contains('/') {
+    if file.contains('/') || file == "." || file == ".." {
         section.mistake("file", format!("{file:?} is a path: give the name of one file, without /"));
     }
     Some(file)

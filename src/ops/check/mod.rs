@@ -90,13 +90,14 @@ impl Report {
     /// What becomes of damaged packs, in words for people; `None` if none is damaged.
     ///
     /// The next backup that knows of this check stores again what its source still has. What no snapshot needs, as after
-    /// such a backup, is damaged until it is collected.
+    /// such a backup, is damaged until it is collected; what a lost entry of the log needs nobody knows.
     pub fn outlook(&self) -> Option<&'static str> {
         self.problems.iter().find(|problem| problem.object.contains(objects::PACKS))?;
         // Of whichever problem: what was in a pack whose directory does not open is missing elsewhere.
         Some(match self.problems.iter().any(|problem| problem.snapshots_total > 0) {
             true => "the next backup from this machine stores again what its source still has of it",
-            false => "no snapshot needs what is damaged of packs; larder prune lets it go, with its pack",
+            false if self.problems.iter().any(|problem| problem.object.contains(objects::LOG)) => return None,
+            false => "no snapshot needs what is damaged of packs; larder prune --max-unused 0 lets it go",
         })
     }
 }

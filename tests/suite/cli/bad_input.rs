@@ -232,6 +232,13 @@ fn a_repository_that_cannot_be_written_is_exit_11() {
          error: cannot * Permission denied*
            hint: the repository must be readable, and for this writable, by this user; what another user has put there (root, by sudo) chown -R gives over",
     );
+    // What may not be read is not damaged.
+    for (path, _) in before.iter().filter(|(path, bytes)| path.to_string_lossy().contains("/packs/") && bytes[9] == 1) {
+        fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    give_to_nobody(&shell, "cache");
+    let seen = shell.types("cat latest:one");
+    assert!(seen.code == 11 && seen.stderr.contains("Permission denied"), "{}", seen.stderr);
     assert!(before == shell.objects());
 }
 

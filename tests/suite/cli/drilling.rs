@@ -222,13 +222,31 @@ fn a_drill_beside_a_damaged_log_is_proven_and_ends_with_4() {
     // Nor is what comes back the newest there was. Who wants this one by its name gets it.
     let listed = shell.types("snapshots --source files --json").json();
     let older = listed[0]["id"].as_str().unwrap().to_owned();
-    let lost = "warning: log entry * cannot be read, and may tell of a newer snapshot than *; larder rebuild-index *";
+    let lost = "warning: log entry * may tell of a newer snapshot than *; larder rebuild-index *";
     for line in ["restore files@latest --to back --quiet", "restore files@latest --into files --yes --quiet"] {
         shell.types(line).sees(4, "", lost);
         assert_eq!(shell.read("data/one"), if line.contains("--into") { "one\n" } else { "other\n" });
     }
     shell.types("cat files@latest:one").sees(4, "one", lost);
     assert_eq!((shell.types("ls files@latest").code, shell.types(&format!("ls {older}")).code), (4, 0));
+    for line in [&format!("diff {older} files@latest"), "find one", "restore files@latest --into files --dry-run"] {
+        assert_eq!(shell.types(line).code, 4, "{line}");
+    }
+    // Where all of the log is lost nobody can say that there is none.
+    for (path, mut bytes) in shell.objects().into_iter().filter(|(path, _)| path.to_string_lossy().contains("/log/")) {
+        bytes.truncate(100);
+        fs::remove_file(&path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::remove_dir_all(shell.path("cache")).unwrap();
+    for line in ["ls latest", "ls files@latest"] {
+        shell.types(line).sees(
+            4,
+            "",
+            "error: there is no such snapshot in what can be read of the log, and entry 1 cannot be (*)
+               hint: *--salvage brings back what can be had",
+        );
+    }
 }
 
 /// The drill of a run, too: the run ends with 4, and the report says what to do.
