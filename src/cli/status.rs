@@ -37,9 +37,7 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         Form::Json => session.out.json(&standing)?,
         Form::Text => show(session, &standing)?,
     }
-    for problem in &repo.state().problems {
-        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
-    }
+    session.warn_of_log(&repo);
     Ok(if standing.objective == Objective::Missed { Exit::Missed } else { Exit::Done })
 }
 
