@@ -1,8 +1,7 @@
 //! JSON Schema: whether a document is as it should be.
 //!
 //! Promise: what is wrong is said with its place (a JSON Pointer) and what was expected there, and shows no value of the
-//! document but a number that is too small or too large, and no name but those in the place. A schema is all that
-//! there is: what it refers to elsewhere is refused, not fetched.
+//! document but a number that is too small or too large, and no name but those in the place. A schema is all that there is: what it refers to elsewhere is refused, not fetched.
 //! Left out on purpose: `contentEncoding` and its kind, which say what a text may be taken for.
 
 use std::error::Error;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use larder::config::sources::Source;
-use larder::ops::retention::Taken;
+use larder::ops::note::{Standing, Standings};
 use larder::repo::Repository;
 use larder::run::drill::{self, Drilled, Verdict};
 use larder::run::{notify, status};
@@ -60,8 +60,11 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         session.out.warning(format!("[status] cannot write {}", escaped(unwritten.as_bytes())));
     }
     // A newer snapshot may be what the log does not give any more.
-    let readable = session.warn_of_log(&repo);
-    Ok(if !readable || drills.iter().any(|drilled| drilled.damaged) {
+    let state = repo.state();
+    for problem in &state.problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
+    Ok(if drills.iter().any(|drilled| drilled.damaged) || !state.problems.is_empty() {
         Exit::Damage
     } else if well {
         Exit::Done
@@ -73,7 +76,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
 /// What there is to go back to, in words.
 fn proven(repo: &Repository, source: &str, host: &str) -> String {
     let (state, series) = (repo.state(), repo.keys().series_id(source, host));
-    match state.live().rfind(|one| one.series == series && Taken::from(*one).proven) {
+    let standings = Standings::of(&state);
+    let mut newest_first = state.snapshots().iter().rev().filter(|one| one.series == series && !one.tags.is_empty());
+    match newest_first.find(|one| standings.get(one) == Standing::Proven) {
         Some(one) => format!("the newest snapshot that is proven is {}, and stays", one.id.short()),
         None => "no snapshot of it is proven".to_owned(),
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use larder::id::SnapshotId;
 use larder::ops::browse::{self, Pattern};
 use larder::ops::snapshots;
+use larder::repo::state::Problem;
 
 use crate::cli::chosen::Among;
 use crate::cli::ls::{JsonEntry, json};
@@ -61,6 +62,10 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     for (snapshot, reason) in &listing.unreadable {
         session.out.warning(format!("snapshot {}: {reason}", snapshot.short()));
     }
-    let readable = session.warn_of_log(&repo);
-    Ok(if readable && searched.damaged.is_empty() && listing.unreadable.is_empty() { Exit::Done } else { Exit::Damage })
+    let problems = repo.state().problems.clone();
+    for Problem { seq, reason } in &problems {
+        session.out.warning(format!("log entry {seq}: {reason}"));
+    }
+    let sound = searched.damaged.is_empty() && listing.unreadable.is_empty() && problems.is_empty();
+    Ok(if sound { Exit::Done } else { Exit::Damage })
 }

@@ -104,7 +104,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
     let plan =
         if arguments.dry_run { forget::plan(&repo, &what)? } else { forget::apply(&repo, &what, session::now())? };
     show(session, arguments, &plan, &names)?;
-    session.warn_of_log(&repo);
+    for problem in &repo.state().problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
     for (snapshot, reason) in &plan.unreadable {
         let id = snapshot.short();
         session.out.warning(format!("snapshot {id} stays as it is: {reason}; larder forget {id} forgets it by name"));

@@ -148,15 +148,6 @@ impl Session {
         self.caches().map(|caches| caches.join(repo.config().repository.to_string()))
     }
 
-    /// Says which entries of the log cannot be read, and whether all can.
-    pub fn warn_of_log(&self, repo: &Repository) -> bool {
-        let problems = &repo.state().problems;
-        for problem in problems {
-            self.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
-        }
-        problems.is_empty()
-    }
-
     /// What watches long work.
     pub fn observer(&self) -> Box<dyn Observer> {
         progress::observer(self.out.voice())

@@ -78,11 +78,14 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         Form::Json => session.out.json(&listing.rows.iter().map(answer).collect::<Vec<_>>())?,
         Form::Text => show(session, &repo, &listing.rows, arguments)?,
     }
-    let readable = session.warn_of_log(&repo);
+    for problem in &repo.state().problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
     for (snapshot, reason) in &listing.unreadable {
         session.out.warning(format!("snapshot {}: {reason}", snapshot.short()));
     }
-    Ok(if readable && listing.unreadable.is_empty() { Exit::Done } else { Exit::Damage })
+    let sound = listing.unreadable.is_empty() && repo.state().problems.is_empty();
+    Ok(if sound { Exit::Done } else { Exit::Damage })
 }
 
 fn answer(row: &Row) -> Answer<'_> {

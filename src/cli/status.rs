@@ -37,7 +37,9 @@ pub fn run(session: &mut Session, arguments: &Arguments) -> Outcome {
         Form::Json => session.out.json(&standing)?,
         Form::Text => show(session, &standing)?,
     }
-    session.warn_of_log(&repo);
+    for problem in &repo.state().problems {
+        session.out.warning(format!("log entry {}: {}", problem.seq, problem.reason));
+    }
     Ok(if standing.objective == Objective::Missed { Exit::Missed } else { Exit::Done })
 }
 

@@ -1,7 +1,7 @@
 //! A throw-away place for what a drill restores.
 //!
-//! Promise: one drill of a repository at a time on a machine, wherever each has its folder; what is in a room, and
-//! whatever runs in it, is gone when it ends, also if larder is killed; what even that has left, the next drill clears, and nothing else.
+//! Promise: one drill of a repository at a time on a machine, wherever each has its folder; what is in a room, and whatever runs in it, is gone when it
+//! ends, also if larder is killed; what even that has left, the next drill clears, and nothing else.
 //! Left out on purpose: what is put there.
 
 use std::fs::{self, DirBuilder, File, Permissions};

@@ -19,7 +19,7 @@ use larder::id::SnapshotId;
 use larder::ops::check::{self, Depth, Part};
 use larder::ops::forget::{self, What};
 use larder::ops::prune;
-use larder::ops::restore;
+use larder::ops::restore::{self, Existing, Extra, Mode, Owners, Verify};
 use larder::ops::select::{self, Forgotten, Selected};
 use larder::ops::snapshots::{self, Filter, Row};
 use larder::ops::{stats, tag};
@@ -31,7 +31,6 @@ use larder::run::report::{Report, Status};
 use larder::run::{self, Request, World};
 use larder::storage::local::Local;
 
-use crate::old_repositories::OPTIONS;
 use crate::support::damage_repo::noise;
 
 const TEXT: &str = "
@@ -146,7 +145,17 @@ impl Program {
 
     /// Restore, of a path into a folder.
     fn restores(&self, selected: &Selected, path: &str, into: &str) -> restore::report::Report {
-        restore::run(&self.repo, &selected.record.root, path.as_bytes(), &self.path(into), &OPTIONS, &Silent).unwrap()
+        let options = restore::Options {
+            existing: Existing::Refuse,
+            extra: Extra::Leave,
+            owners: Owners::Ignore,
+            verify: Verify::Everything,
+            mode: Mode::Write,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            threads: 2,
+        };
+        restore::run(&self.repo, &selected.record.root, path.as_bytes(), &self.path(into), &options, &Silent).unwrap()
     }
 }
 

@@ -1,8 +1,7 @@
 //! What a daemon is asked by signals.
 //!
 //! Promise: between runs TERM and INT end it in good order; in the middle of a run they end it at once, as they end
-//! `larder run`: commands under way are ended, and what is bound to run does, whether or not anybody
-//! reads the last words. HUP waits for the end of a run.
+//! `larder run`: commands under way are ended, and what is bound to run does, whether or not anybody reads the last words. HUP waits for the end of a run.
 
 use std::io;
 use std::process;
